@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * DMA-BUF heaps: what a heap and its users in the kernel see of the core
+ */
+#ifndef _LINUX_DMA_HEAP_H
+#define _LINUX_DMA_HEAP_H
+
+#include <linux/types.h>
+
+struct device;
+struct dma_buf;
+struct dma_heap;
+
+/* Longest name of a heap, without the terminating NUL */
+#define DMA_HEAP_NAME_MAX	63
+
+/**
+ * struct dma_heap_ops - what a heap can do
+ */
+struct dma_heap_ops {
+	/**
+	 * @allocate: make a buffer
+	 *
+	 * @len is in bytes, not zero and a multiple of PAGE_SIZE; @fd_flags and
+	 * @heap_flags were checked by the core. The buffer must be zeroed, or
+	 * memory that no CPU can reach.
+	 *
+	 * Called in process context without locks. May sleep. Calls run in
+	 * parallel; none is running any more, and none will be, when
+	 * dma_heap_remove() has returned.
+	 *
+	 * Returns the dma-buf, of which the caller owns the reference, or
+	 * ERR_PTR(): -ENOMEM if there is not enough memory, -EINTR if the
+	 * caller was killed, or another negative errno, which user space sees.
+	 */
+	struct dma_buf *(*allocate)(struct dma_heap *heap, unsigned long len,
+				    u32 fd_flags, u64 heap_flags);
+
+	/**
+	 * @accounted: each buffer is reported by dma_heap_account_buffer()
+	 *
+	 * Buffers over the shared buffer of heaps/heap-helpers.h are. Without
+	 * it, user space is not told how much of the heap is in use.
+	 */
+	bool accounted;
+};
+
+/**
+ * struct dma_heap_export_info - description of a heap to register
+ * @name:	its name, see dma_heap_add(); copied
+ * @ops:	its operations; must outlive the heap
+ * @priv:	for the heap's own use, see dma_heap_get_drvdata()
+ */
+struct dma_heap_export_info {
+	const char *name;
+	const struct dma_heap_ops *ops;
+	void *priv;
+};
+
+void *dma_heap_get_drvdata(struct dma_heap *heap);
+const char *dma_heap_get_name(struct dma_heap *heap);
+
+struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info);
+void dma_heap_remove(struct dma_heap *heap);
+struct dma_heap *devm_dma_heap_add(struct device *dev,
+				   const struct dma_heap_export_info *exp_info);
+
+struct dma_heap *dma_heap_find(const char *name);
+void dma_heap_put(struct dma_heap *heap);
+struct dma_buf *dma_heap_buffer_alloc(struct dma_heap *heap, size_t len,
+				      u32 fd_flags, u64 heap_flags);
+
+void dma_heap_account_buffer(struct dma_heap *heap, size_t size);
+void dma_heap_unaccount_buffer(struct dma_heap *heap, size_t size);
+
+extern bool mem_accounting;
+
+#endif /* _LINUX_DMA_HEAP_H */
