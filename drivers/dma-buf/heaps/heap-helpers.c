@@ -1,0 +1,636 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The shared buffer of DMA-BUF heaps
+ */
+
+/**
+ * DOC: overview
+ *
+ * A &struct heap_buffer owns what is common to buffers of all heaps: size,
+ * memory, importers' mappings and the kernel's mapping. It offers each
+ * operation of a dma-buf as a function. A heap fills its own &struct
+ * dma_buf_ops from these and puts its own functions where it differs; what it
+ * says about its memory is in a &struct heap_backing.
+ *
+ * Memory is described by physical extents and not by pages: not all memory of a
+ * heap has a &struct page that may be touched. The extents never change while
+ * the dma-buf exists, so reading them needs no lock.
+ *
+ * Locking: the dma-buf's reservation lock protects all that changes, which is
+ * the list of attachments, the mapping of each and the kernel's mapping. The
+ * dma-buf core holds it around map, unmap, vmap and vunmap; CPU access takes
+ * it, so that a mapping cannot go away while it is synchronised.
+ *
+ * An operation that uses &dma_buf_attachment.priv works only with those that
+ * use it the same way: attach, detach, map, unmap, begin and end of CPU access
+ * are taken over together or not at all.
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/highmem.h>
+#include <linux/iosys-map.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <kunit/visibility.h>
+
+#include "heap-helpers.h"
+#include "tests/internals.h"
+
+/*
+ * Longest entry of an sg table. Its length is an unsigned int; a power of two
+ * keeps entries as aligned as the extent that they are from.
+ */
+#define HEAP_ENTRY_MAX	SZ_2G
+
+/* So much is cleared between two looks at whether to go on */
+#define HEAP_CLEAR_BATCH	(SZ_2M / PAGE_SIZE)
+
+/**
+ * struct heap_attachment - an importer of a buffer
+ * @mapping:	the table that is mapped; its DMA side is valid while mapped.
+ *		Synchronisation reads this one, since what happens to the
+ *		importer's is up to the importer (and to DMABUF_DEBUG, which
+ *		scrambles it)
+ * @handed_out:	a copy of @mapping for the importer, made when it maps
+ * @dir:	direction in which it is mapped, DMA_NONE if it is not; under the
+ *		dma-buf's reservation lock
+ * @entries:	of @mapping, then those of @handed_out
+ */
+struct heap_attachment {
+	struct sg_table mapping;
+	struct sg_table handed_out;
+	enum dma_data_direction dir;
+	struct scatterlist entries[];
+};
+
+/*
+ * Making and giving up a buffer
+ */
+
+/**
+ * heap_buffer_create - begin a buffer
+ * @heap:	heap that it is for
+ * @backing:	what its memory is like; must outlive the buffer
+ * @max_extents: how many times heap_buffer_add_extent() will be called at most
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: a buffer without memory, for heap_buffer_export() or
+ * heap_buffer_destroy(), or NULL if there is no memory for it.
+ */
+struct heap_buffer *heap_buffer_create(struct dma_heap *heap,
+				       const struct heap_backing *backing,
+				       unsigned int max_extents)
+{
+	struct heap_buffer *buffer;
+
+	buffer = kvzalloc(struct_size(buffer, extents, max_extents),
+			  GFP_KERNEL);
+	if (!buffer)
+		return NULL;
+
+	buffer->heap = heap;
+	buffer->backing = backing;
+	buffer->max_extents = max_extents;
+	return buffer;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_create, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_destroy - give up a buffer that was not exported
+ * @buffer:	the buffer; the memory of its extents stays the caller's
+ *
+ * Context: process context, may sleep.
+ */
+void heap_buffer_destroy(struct heap_buffer *buffer)
+{
+	kvfree(buffer);
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_destroy, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_add_extent - put more memory at the end of a buffer
+ * @buffer:	not yet exported, with room for one more extent
+ * @start:	physical address, page aligned
+ * @size:	in bytes, a multiple of PAGE_SIZE
+ *
+ * Memory that continues the last extent makes that one longer: the fewer the
+ * extents, the less work every mapping is.
+ *
+ * Context: any.
+ */
+void heap_buffer_add_extent(struct heap_buffer *buffer, phys_addr_t start,
+			    size_t size)
+{
+	struct heap_extent *last = NULL;
+
+	if (buffer->nr_extents)
+		last = &buffer->extents[buffer->nr_extents - 1];
+
+	buffer->size += size;
+	if (last && last->start + last->size == start) {
+		last->size += size;
+		return;
+	}
+
+	if (WARN_ON(buffer->nr_extents == buffer->max_extents))
+		return;
+	buffer->extents[buffer->nr_extents++] = (struct heap_extent) {
+		.start = start,
+		.size = size,
+	};
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_add_extent, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_export - make a buffer a dma-buf
+ * @buffer:	complete with its memory
+ * @ops:	the dma-buf's operations; &dma_buf_ops.release must come to
+ *		heap_buffer_release()
+ * @owner:	the heap's module, which the dma-buf pins: THIS_MODULE
+ * @fd_flags:	as passed to &dma_heap_ops.allocate
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: the dma-buf, which has taken over @buffer with its memory, or
+ * ERR_PTR() as dma_buf_export() returns it; then all of @buffer still is the
+ * caller's.
+ */
+struct dma_buf *heap_buffer_export(struct heap_buffer *buffer,
+				   const struct dma_buf_ops *ops,
+				   struct module *owner, u32 fd_flags)
+{
+	struct dma_buf_export_info exp_info = {
+		.exp_name = dma_heap_get_name(buffer->heap),
+		.owner = owner,
+		.ops = ops,
+		.size = buffer->size,
+		.flags = fd_flags,
+		.priv = buffer,
+	};
+	struct dma_buf *dmabuf;
+
+	dmabuf = dma_buf_export(&exp_info);
+	if (!IS_ERR(dmabuf))
+		dma_heap_account_buffer(buffer->heap, buffer->size);
+
+	return dmabuf;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_export, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_release - &dma_buf_ops.release
+ * @dmabuf:	whose last reference is gone
+ *
+ * Gives the memory back by &heap_backing.free. The heap may be gone after this.
+ *
+ * Context: process context, may sleep.
+ */
+void heap_buffer_release(struct dma_buf *dmabuf)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	struct dma_heap *heap = buffer->heap;
+	size_t size = buffer->size;
+
+	WARN_ON(buffer->vaddr);
+
+	buffer->backing->free(buffer);
+	heap_buffer_destroy(buffer);
+	dma_heap_unaccount_buffer(heap, size);
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_release, "DMA_BUF_HEAP");
+
+/**
+ * heap_clear_pages - zero pages, a long run of them if need be
+ * @page:	the first of a physically contiguous run
+ * @nr_pages:	how many
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0, or -EINTR if the caller was killed before all was zeroed.
+ */
+int heap_clear_pages(struct page *page, unsigned long nr_pages)
+{
+	unsigned long pfn = page_to_pfn(page);
+	unsigned long i;
+
+	for (i = 0; i < nr_pages; i++) {
+		if (i % HEAP_CLEAR_BATCH == 0) {
+			cond_resched();
+			if (fatal_signal_pending(current))
+				return -EINTR;
+		}
+		clear_highpage(pfn_to_page(pfn + i));
+	}
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_clear_pages, "DMA_BUF_HEAP");
+
+/*
+ * Importers
+ */
+
+/* How many sg entries it takes to describe all of @buffer */
+VISIBLE_IF_KUNIT unsigned int
+heap_buffer_count_entries(const struct heap_buffer *buffer)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < buffer->nr_extents; i++)
+		n += DIV_ROUND_UP_ULL(buffer->extents[i].size, HEAP_ENTRY_MAX);
+
+	return n;
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_buffer_count_entries);
+
+/* Describes all of @buffer in @sgl, which has as many entries as it takes */
+VISIBLE_IF_KUNIT void
+heap_buffer_fill_entries(const struct heap_buffer *buffer,
+			 struct scatterlist *sgl)
+{
+	unsigned int i;
+
+	for (i = 0; i < buffer->nr_extents; i++) {
+		phys_addr_t start = buffer->extents[i].start;
+		size_t left = buffer->extents[i].size;
+
+		while (left) {
+			size_t len = min_t(size_t, left, HEAP_ENTRY_MAX);
+
+			sg_set_page(sgl, phys_to_page(start), len, 0);
+			sgl = sg_next(sgl);
+			start += len;
+			left -= len;
+		}
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_buffer_fill_entries);
+
+static void heap_table_init(struct sg_table *table, struct scatterlist *sgl,
+			    unsigned int n)
+{
+	sg_init_table(sgl, n);
+	table->sgl = sgl;
+	table->nents = n;
+	table->orig_nents = n;
+}
+
+/**
+ * heap_buffer_attach - &dma_buf_ops.attach
+ * @dmabuf:	of a &struct heap_buffer
+ * @attach:	the new attachment
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int heap_buffer_attach(struct dma_buf *dmabuf,
+		       struct dma_buf_attachment *attach)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	unsigned int n = heap_buffer_count_entries(buffer);
+	struct heap_attachment *a;
+
+	/* Both tables, and all that belongs to the importer, in one piece */
+	a = kvzalloc(struct_size(a, entries, size_mul(n, 2)), GFP_KERNEL);
+	if (!a)
+		return -ENOMEM;
+
+	heap_table_init(&a->mapping, a->entries, n);
+	heap_table_init(&a->handed_out, a->entries + n, n);
+	heap_buffer_fill_entries(buffer, a->mapping.sgl);
+	a->dir = DMA_NONE;
+
+	attach->priv = a;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_attach, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_detach - &dma_buf_ops.detach
+ * @dmabuf:	of a &struct heap_buffer
+ * @attach:	not mapped any more
+ *
+ * Context: process context, may sleep.
+ */
+void heap_buffer_detach(struct dma_buf *dmabuf,
+			struct dma_buf_attachment *attach)
+{
+	kvfree(attach->priv);
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_detach, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_map - &dma_buf_ops.map_dma_buf
+ * @attach:	not mapped yet
+ * @dir:	in which the device will move data
+ *
+ * Context: process context, may sleep. The reservation lock is held.
+ *
+ * Return: a table whose DMA side is mapped for the device and which is valid
+ * until it is unmapped, or ERR_PTR() as dma_map_sgtable() returns it; -EBUSY if
+ * the attachment is mapped already.
+ */
+struct sg_table *heap_buffer_map(struct dma_buf_attachment *attach,
+				 enum dma_data_direction dir)
+{
+	struct heap_buffer *buffer = attach->dmabuf->priv;
+	struct heap_attachment *a = attach->priv;
+	int ret;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	if (a->dir != DMA_NONE)
+		return ERR_PTR(-EBUSY);
+
+	ret = dma_map_sgtable(attach->dev, &a->mapping, dir,
+			      buffer->backing->dma_attrs);
+	if (ret)
+		return ERR_PTR(ret);
+
+	a->dir = dir;
+	memcpy(a->handed_out.sgl, a->mapping.sgl,
+	       array_size(a->mapping.orig_nents, sizeof(*a->mapping.sgl)));
+	a->handed_out.nents = a->mapping.nents;
+	return &a->handed_out;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_map, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_unmap - &dma_buf_ops.unmap_dma_buf
+ * @attach:	mapped by heap_buffer_map()
+ * @sgt:	what that returned
+ * @dir:	what was passed to it
+ *
+ * Context: process context, may sleep. The reservation lock is held.
+ */
+void heap_buffer_unmap(struct dma_buf_attachment *attach,
+		       struct sg_table *sgt, enum dma_data_direction dir)
+{
+	struct heap_buffer *buffer = attach->dmabuf->priv;
+	struct heap_attachment *a = attach->priv;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	/* In the direction it was mapped in, whatever the importer says now */
+	dma_unmap_sgtable(attach->dev, &a->mapping, a->dir,
+			  buffer->backing->dma_attrs);
+	a->dir = DMA_NONE;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_unmap, "DMA_BUF_HEAP");
+
+/*
+ * The CPU
+ */
+
+/*
+ * The two below synchronise with each device in the direction of its own
+ * mapping. The direction of the CPU's access does not come into it: it is for
+ * user space to choose, and to synchronise a mapping in another direction than
+ * its own is a violation of the DMA API.
+ */
+static void heap_buffer_sync_for_cpu(struct dma_buf *dmabuf)
+{
+	struct dma_buf_attachment *attach;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	list_for_each_entry(attach, &dmabuf->attachments, node) {
+		struct heap_attachment *a = attach->priv;
+
+		if (a->dir != DMA_NONE)
+			dma_sync_sgtable_for_cpu(attach->dev, &a->mapping,
+						 a->dir);
+	}
+}
+
+static void heap_buffer_sync_for_device(struct dma_buf *dmabuf)
+{
+	struct dma_buf_attachment *attach;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	list_for_each_entry(attach, &dmabuf->attachments, node) {
+		struct heap_attachment *a = attach->priv;
+
+		if (a->dir != DMA_NONE)
+			dma_sync_sgtable_for_device(attach->dev, &a->mapping,
+						    a->dir);
+	}
+}
+
+/**
+ * heap_buffer_begin_cpu_access - &dma_buf_ops.begin_cpu_access
+ * @dmabuf:	of a &struct heap_buffer
+ * @dir:	what the CPU is going to do
+ *
+ * Waits for what devices are still doing to the buffer before it makes the
+ * result visible: the dma-buf core waits only afterwards, and what the caches
+ * fetch in between would be stale.
+ *
+ * Context: process context, sleeps. Takes the reservation lock.
+ *
+ * Return: 0, or -ERESTARTSYS if a signal came while waiting.
+ */
+int heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
+				 enum dma_data_direction dir)
+{
+	bool write = dir == DMA_BIDIRECTIONAL || dir == DMA_TO_DEVICE;
+	struct heap_buffer *buffer = dmabuf->priv;
+	long ret;
+
+	ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
+				    true, MAX_SCHEDULE_TIMEOUT);
+	if (ret < 0)
+		return ret;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	if (buffer->vaddr)
+		invalidate_kernel_vmap_range(buffer->vaddr, buffer->size);
+	heap_buffer_sync_for_cpu(dmabuf);
+	dma_resv_unlock(dmabuf->resv);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_begin_cpu_access, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_end_cpu_access - &dma_buf_ops.end_cpu_access
+ * @dmabuf:	of a &struct heap_buffer
+ * @dir:	what the CPU has done
+ *
+ * Context: process context, sleeps. Takes the reservation lock.
+ *
+ * Return: 0.
+ */
+int heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
+			       enum dma_data_direction dir)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	if (buffer->vaddr)
+		flush_kernel_vmap_range(buffer->vaddr, buffer->size);
+	heap_buffer_sync_for_device(dmabuf);
+	dma_resv_unlock(dmabuf->resv);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_end_cpu_access, "DMA_BUF_HEAP");
+
+static pgprot_t heap_buffer_prot(const struct heap_buffer *buffer,
+				 pgprot_t prot)
+{
+	return buffer->backing->prot ? buffer->backing->prot(prot) : prot;
+}
+
+/*
+ * Returns the index of the extent that has byte *@offset of the buffer, and
+ * makes *@offset relative to it; @buffer->nr_extents if it is past the end.
+ */
+VISIBLE_IF_KUNIT unsigned int
+heap_buffer_find_extent(const struct heap_buffer *buffer, size_t *offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < buffer->nr_extents; i++) {
+		if (*offset < buffer->extents[i].size)
+			break;
+		*offset -= buffer->extents[i].size;
+	}
+	return i;
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_buffer_find_extent);
+
+/**
+ * heap_buffer_mmap - &dma_buf_ops.mmap
+ * @dmabuf:	of a &struct heap_buffer
+ * @vma:	any part of it
+ *
+ * Maps all of @vma at once, by physical addresses: its pages are nobody's to
+ * count or to reference, and the mapping can neither grow nor be copied on
+ * write.
+ *
+ * Context: process context, may sleep. The mm's mmap lock is held for writing.
+ *
+ * Return: 0; -EINVAL if @vma is private and could be written, or reaches past
+ * the end; what remap_pfn_range() returns.
+ */
+int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	unsigned long addr = vma->vm_start;
+	size_t offset;
+	unsigned int i;
+	int ret;
+
+	if (is_cow_mapping(vma->vm_flags))
+		return -EINVAL;
+	if (vma->vm_pgoff + vma_pages(vma) < vma->vm_pgoff ||
+	    vma->vm_pgoff + vma_pages(vma) > buffer->size >> PAGE_SHIFT)
+		return -EINVAL;
+
+	vma->vm_page_prot = heap_buffer_prot(buffer, vma->vm_page_prot);
+
+	offset = (size_t)vma->vm_pgoff << PAGE_SHIFT;
+	for (i = heap_buffer_find_extent(buffer, &offset); addr < vma->vm_end;
+	     i++) {
+		const struct heap_extent *e = &buffer->extents[i];
+		size_t len = min_t(size_t, e->size - offset, vma->vm_end - addr);
+
+		ret = remap_pfn_range(vma, addr, PHYS_PFN(e->start + offset),
+				      len, vma->vm_page_prot);
+		if (ret)
+			return ret;
+
+		addr += len;
+		offset = 0;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_mmap, "DMA_BUF_HEAP");
+
+/* The pages of @buffer, in an array for kvfree(), or NULL */
+static struct page **heap_buffer_pages(const struct heap_buffer *buffer)
+{
+	struct page **pages, **next;
+	unsigned int i;
+
+	pages = kvmalloc_array(buffer->size >> PAGE_SHIFT, sizeof(*pages),
+			       GFP_KERNEL);
+	if (!pages)
+		return NULL;
+
+	next = pages;
+	for (i = 0; i < buffer->nr_extents; i++) {
+		unsigned long pfn = PHYS_PFN(buffer->extents[i].start);
+		unsigned long end = pfn + (buffer->extents[i].size >> PAGE_SHIFT);
+
+		while (pfn < end)
+			*next++ = pfn_to_page(pfn++);
+	}
+	return pages;
+}
+
+/**
+ * heap_buffer_vmap - &dma_buf_ops.vmap
+ * @dmabuf:	of a &struct heap_buffer, not mapped by the kernel yet
+ * @map:	set to the mapping
+ *
+ * Context: process context, may sleep. The reservation lock is held.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	struct page **pages;
+
+	/* The dma-buf core counts mappings and comes here for the first only */
+	dma_resv_assert_held(dmabuf->resv);
+
+	pages = heap_buffer_pages(buffer);
+	if (!pages)
+		return -ENOMEM;
+
+	buffer->vaddr = vmap(pages, buffer->size >> PAGE_SHIFT, VM_MAP,
+			     heap_buffer_prot(buffer, PAGE_KERNEL));
+	kvfree(pages);
+	if (!buffer->vaddr)
+		return -ENOMEM;
+
+	iosys_map_set_vaddr(map, buffer->vaddr);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_vmap, "DMA_BUF_HEAP");
+
+/**
+ * heap_buffer_vunmap - &dma_buf_ops.vunmap
+ * @dmabuf:	mapped by heap_buffer_vmap()
+ * @map:	what that set
+ *
+ * Context: process context, may sleep. The reservation lock is held.
+ */
+void heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	vunmap(buffer->vaddr);
+	buffer->vaddr = NULL;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_vunmap, "DMA_BUF_HEAP");
+
+MODULE_DESCRIPTION("Shared buffer of DMA-BUF heaps");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("DMA_BUF");
+MODULE_IMPORT_NS("DMA_BUF_HEAP");

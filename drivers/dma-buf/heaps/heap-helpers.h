@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The shared buffer: what heaps make their dma-bufs of
+ */
+#ifndef _DMA_HEAP_HELPERS_H
+#define _DMA_HEAP_HELPERS_H
+
+#include <linux/dma-direction.h>
+#include <linux/mm_types.h>
+#include <linux/scatterlist.h>
+#include <linux/types.h>
+
+struct device;
+struct dma_buf;
+struct dma_buf_attachment;
+struct dma_buf_ops;
+struct dma_heap;
+struct heap_buffer;
+struct iosys_map;
+struct module;
+
+/**
+ * struct heap_extent - a physically contiguous piece of a buffer
+ * @start:	physical address, page aligned
+ * @size:	in bytes, not zero, a multiple of PAGE_SIZE
+ */
+struct heap_extent {
+	phys_addr_t start;
+	size_t size;
+};
+
+/**
+ * struct heap_backing - the kind of memory that a buffer is made of
+ */
+struct heap_backing {
+	/**
+	 * @free: give the memory of all extents back
+	 *
+	 * Called once, when the dma-buf's last reference is gone. Nothing maps
+	 * the memory any more. Process context, may sleep.
+	 */
+	void (*free)(struct heap_buffer *buffer);
+
+	/**
+	 * @prot: change the protection of CPU mappings
+	 *
+	 * Optional. Takes the protection of an ordinary mapping and returns
+	 * the one that both user and kernel mappings get.
+	 */
+	pgprot_t (*prot)(pgprot_t prot);
+
+	/** @dma_attrs: DMA_ATTR_ flags for mapping and unmapping */
+	unsigned long dma_attrs;
+};
+
+/**
+ * struct heap_buffer - the memory behind a dma-buf
+ * @heap:	heap that it is from; pinned while the dma-buf exists
+ * @backing:	kind of memory; never changes
+ * @priv:	for the heap's own use
+ * @size:	of all extents together, in bytes; constant once exported
+ * @vaddr:	where the kernel has mapped it, or NULL; under the dma-buf's
+ *		reservation lock
+ * @max_extents: room in @extents
+ * @nr_extents:	how many there are; constant once exported
+ * @extents:	the memory, in the order of the buffer; constant once exported
+ */
+struct heap_buffer {
+	struct dma_heap *heap;
+	const struct heap_backing *backing;
+	void *priv;
+	size_t size;
+	void *vaddr;
+	unsigned int max_extents;
+	unsigned int nr_extents;
+	struct heap_extent extents[] __counted_by(max_extents);
+};
+
+struct heap_buffer *heap_buffer_create(struct dma_heap *heap,
+				       const struct heap_backing *backing,
+				       unsigned int max_extents);
+void heap_buffer_destroy(struct heap_buffer *buffer);
+void heap_buffer_add_extent(struct heap_buffer *buffer, phys_addr_t start,
+			    size_t size);
+struct dma_buf *heap_buffer_export(struct heap_buffer *buffer,
+				   const struct dma_buf_ops *ops,
+				   struct module *owner, u32 fd_flags);
+
+int heap_buffer_attach(struct dma_buf *dmabuf,
+		       struct dma_buf_attachment *attach);
+void heap_buffer_detach(struct dma_buf *dmabuf,
+			struct dma_buf_attachment *attach);
+struct sg_table *heap_buffer_map(struct dma_buf_attachment *attach,
+				 enum dma_data_direction dir);
+void heap_buffer_unmap(struct dma_buf_attachment *attach,
+		       struct sg_table *sgt, enum dma_data_direction dir);
+int heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
+				 enum dma_data_direction dir);
+int heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
+			       enum dma_data_direction dir);
+int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma);
+int heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map);
+void heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
+void heap_buffer_release(struct dma_buf *dmabuf);
+
+int heap_clear_pages(struct page *page, unsigned long nr_pages);
+
+#endif /* _DMA_HEAP_HELPERS_H */
