@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * System heap: buffers of pages from the buddy allocator
+ */
+
+#include <linux/cc_platform.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pgtable.h>
+#include <linux/sched/signal.h>
+#include <linux/set_memory.h>
+
+#include "heap-helpers.h"
+
+/* Larger blocks than what a PMD maps make no mapping cheaper */
+#define SYSTEM_HEAP_MAX_ORDER	umin(MAX_PAGE_ORDER, PMD_ORDER)
+
+/**
+ * struct system_heap - a heap of buddy pages
+ * @name:	of the heap
+ * @backing:	what is different about its memory, for the shared buffer
+ * @present:	whether this machine has such memory; optional
+ * @prepare:	makes a zeroed block such memory; optional
+ * @restore:	makes it ordinary memory again, also if @prepare failed on it;
+ *		if this fails, the block must not be used any more; optional
+ * @heap:	as registered, or NULL
+ */
+struct system_heap {
+	const char *name;
+	struct heap_backing backing;
+	bool (*present)(void);
+	int (*prepare)(struct page *page);
+	int (*restore)(struct page *page);
+	struct dma_heap *heap;
+};
+
+/*
+ * A block of an order that is not cheap to get is taken only if it lies ready:
+ * smaller ones serve as well. Single pages are worth reclaim, but never the OOM
+ * killer: the one who asked is told.
+ */
+static gfp_t system_heap_gfp(unsigned int order)
+{
+	gfp_t gfp = GFP_HIGHUSER | __GFP_ZERO | __GFP_COMP | __GFP_NOWARN;
+
+	if (mem_accounting)
+		gfp |= __GFP_ACCOUNT;
+	if (order > PAGE_ALLOC_COSTLY_ORDER)
+		gfp &= ~__GFP_DIRECT_RECLAIM;
+
+	return gfp | (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
+}
+
+/* Returns a zeroed block of at most @max_order, the largest to be had */
+static struct page *system_heap_alloc_block(unsigned int max_order)
+{
+	int order;
+
+	for (order = max_order; order >= 0; order--) {
+		struct page *page = alloc_pages(system_heap_gfp(order), order);
+
+		if (page)
+			return page;
+	}
+	return NULL;
+}
+
+static void system_heap_free_block(const struct system_heap *sys,
+				   struct page *page)
+{
+	/* Lost is better than handed to somebody who thinks it private */
+	if (sys->restore && sys->restore(page))
+		return;
+
+	__free_pages(page, compound_order(page));
+}
+
+static void system_heap_free_blocks(const struct system_heap *sys,
+				    struct list_head *blocks)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, blocks, lru) {
+		list_del(&page->lru);
+		system_heap_free_block(sys, page);
+	}
+}
+
+/*
+ * Takes zeroed blocks of @nr_pages pages together, largest first, and puts them
+ * on @blocks. Returns how many, or -ENOMEM, or -EINTR if the caller was killed;
+ * @blocks is the caller's to free then too.
+ */
+static int system_heap_take_blocks(const struct system_heap *sys,
+				   unsigned long nr_pages,
+				   struct list_head *blocks)
+{
+	unsigned int max_order = SYSTEM_HEAP_MAX_ORDER;
+	int count = 0;
+
+	while (nr_pages) {
+		struct page *page;
+		int ret;
+
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
+
+		/* What could not be had is not asked for again */
+		max_order = umin(max_order, ilog2(nr_pages));
+		page = system_heap_alloc_block(max_order);
+		if (!page)
+			return -ENOMEM;
+
+		list_add_tail(&page->lru, blocks);
+		max_order = compound_order(page);
+		nr_pages -= 1UL << max_order;
+		count++;
+
+		ret = sys->prepare ? sys->prepare(page) : 0;
+		if (ret)
+			return ret;
+	}
+	return count;
+}
+
+static void system_heap_free(struct heap_buffer *buffer)
+{
+	const struct system_heap *sys = dma_heap_get_drvdata(buffer->heap);
+	unsigned int i;
+
+	for (i = 0; i < buffer->nr_extents; i++) {
+		unsigned long pfn = PHYS_PFN(buffer->extents[i].start);
+		unsigned long end = pfn + PHYS_PFN(buffer->extents[i].size);
+
+		/* An extent may consist of several blocks in a row */
+		while (pfn < end) {
+			struct page *page = pfn_to_page(pfn);
+
+			pfn += compound_nr(page);
+			system_heap_free_block(sys, page);
+		}
+	}
+}
+
+static const struct dma_buf_ops system_heap_buf_ops = {
+	.attach = heap_buffer_attach,
+	.detach = heap_buffer_detach,
+	.map_dma_buf = heap_buffer_map,
+	.unmap_dma_buf = heap_buffer_unmap,
+	.begin_cpu_access = heap_buffer_begin_cpu_access,
+	.end_cpu_access = heap_buffer_end_cpu_access,
+	.mmap = heap_buffer_mmap,
+	.vmap = heap_buffer_vmap,
+	.vunmap = heap_buffer_vunmap,
+	.release = heap_buffer_release,
+};
+
+static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
+					    unsigned long len, u32 fd_flags,
+					    u64 heap_flags)
+{
+	struct system_heap *sys = dma_heap_get_drvdata(heap);
+	unsigned long nr_pages = len >> PAGE_SHIFT;
+	struct heap_buffer *buffer;
+	struct page *page, *next;
+	struct dma_buf *dmabuf;
+	LIST_HEAD(blocks);
+	int ret;
+
+	/* No single buffer is worth pushing everybody else out of memory */
+	if (nr_pages > totalram_pages() / 2)
+		return ERR_PTR(-ENOMEM);
+
+	ret = system_heap_take_blocks(sys, nr_pages, &blocks);
+	if (ret < 0)
+		goto err_free_blocks;
+
+	buffer = heap_buffer_create(heap, &sys->backing, ret);
+	if (!buffer) {
+		ret = -ENOMEM;
+		goto err_free_blocks;
+	}
+	/* From here on the blocks are the buffer's */
+	list_for_each_entry_safe(page, next, &blocks, lru) {
+		list_del(&page->lru);
+		heap_buffer_add_extent(buffer, page_to_phys(page),
+				       page_size(page));
+	}
+
+	dmabuf = heap_buffer_export(buffer, &system_heap_buf_ops, THIS_MODULE,
+				    fd_flags);
+	if (IS_ERR(dmabuf)) {
+		system_heap_free(buffer);
+		heap_buffer_destroy(buffer);
+	}
+	return dmabuf;
+
+err_free_blocks:
+	system_heap_free_blocks(sys, &blocks);
+	return ERR_PTR(ret);
+}
+
+static const struct dma_heap_ops system_heap_ops = {
+	.allocate = system_heap_allocate,
+	.accounted = true,
+};
+
+#ifdef CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED
+static bool system_heap_cc_present(void)
+{
+	return cc_platform_has(CC_ATTR_MEM_ENCRYPT);
+}
+
+/* What was zeroed as private memory reads as anything once it is shared */
+static int system_heap_cc_prepare(struct page *page)
+{
+	int ret;
+
+	ret = set_memory_decrypted((unsigned long)page_address(page),
+				   compound_nr(page));
+	return ret ?: heap_clear_pages(page, compound_nr(page));
+}
+
+static int system_heap_cc_restore(struct page *page)
+{
+	return set_memory_encrypted((unsigned long)page_address(page),
+				    compound_nr(page));
+}
+
+static pgprot_t system_heap_cc_prot(pgprot_t prot)
+{
+	return pgprot_decrypted(prot);
+}
+#endif
+
+static struct system_heap system_heaps[] = {
+	{
+		.name = "system",
+		.backing = {
+			.free = system_heap_free,
+		},
+	},
+#ifdef CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED
+	{
+		/* Memory that a confidential guest shares with its host */
+		.name = "system_cc_shared",
+		.backing = {
+			.free = system_heap_free,
+			.prot = system_heap_cc_prot,
+			.dma_attrs = DMA_ATTR_CC_SHARED,
+		},
+		.present = system_heap_cc_present,
+		.prepare = system_heap_cc_prepare,
+		.restore = system_heap_cc_restore,
+	},
+#endif
+};
+
+static int system_heap_add(struct system_heap *sys)
+{
+	struct dma_heap_export_info exp_info = {
+		.name = sys->name,
+		.ops = &system_heap_ops,
+		.priv = sys,
+	};
+	struct dma_heap *heap;
+
+	if (sys->present && !sys->present())
+		return 0;
+
+	heap = dma_heap_add(&exp_info);
+	if (IS_ERR(heap))
+		return PTR_ERR(heap);
+
+	sys->heap = heap;
+	return 0;
+}
+
+static void system_heap_remove_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+		if (system_heaps[i].heap)
+			dma_heap_remove(system_heaps[i].heap);
+	}
+}
+
+static int __init system_heap_init(void)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+		ret = system_heap_add(&system_heaps[i]);
+		if (ret) {
+			system_heap_remove_all();
+			return ret;
+		}
+	}
+	return 0;
+}
+module_init(system_heap_init);
+
+static void __exit system_heap_exit(void)
+{
+	system_heap_remove_all();
+}
+module_exit(system_heap_exit);
+
+MODULE_DESCRIPTION("DMA-BUF system heap");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("DMA_BUF");
+MODULE_IMPORT_NS("DMA_BUF_HEAP");
