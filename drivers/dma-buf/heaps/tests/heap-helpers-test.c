@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the buffer that DMA-BUF heaps share: tables, offsets, what
+ * reaches the DMA API, and its life after its heap
+ */
+
+#include <kunit/device.h>
+#include <kunit/test.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/gfp.h>
+#include <linux/iosys-map.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+
+#include "../heap-helpers.h"
+#include "internals.h"
+
+#define TEST_EXTENTS	5
+#define TEST_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_WEAK_ORDERING)
+
+/*
+ * A heap of one buffer, whose extents are every other page of a run, so that
+ * none continues the one before
+ */
+struct test_heap {
+	struct dma_heap *heap;
+	void *run;
+	unsigned int freed;
+};
+
+static void test_free(struct heap_buffer *buffer)
+{
+	struct test_heap *th = buffer->priv;
+
+	free_pages_exact(th->run, 2 * TEST_EXTENTS * PAGE_SIZE);
+	th->freed++;
+}
+
+static const struct heap_backing test_backing = {
+	.free = test_free,
+	.dma_attrs = TEST_ATTRS,
+};
+
+static const struct dma_buf_ops test_buf_ops = {
+	.attach = heap_buffer_attach,
+	.detach = heap_buffer_detach,
+	.map_dma_buf = heap_buffer_map,
+	.unmap_dma_buf = heap_buffer_unmap,
+	.begin_cpu_access = heap_buffer_begin_cpu_access,
+	.end_cpu_access = heap_buffer_end_cpu_access,
+	.mmap = heap_buffer_mmap,
+	.vmap = heap_buffer_vmap,
+	.vunmap = heap_buffer_vunmap,
+	.release = heap_buffer_release,
+};
+
+/* The memory that is page @i of the buffer */
+static void *test_page(struct test_heap *th, unsigned int i)
+{
+	return th->run + 2 * i * PAGE_SIZE;
+}
+
+static struct dma_buf *test_allocate(struct dma_heap *heap, unsigned long len,
+				     u32 fd_flags, u64 heap_flags)
+{
+	struct test_heap *th = dma_heap_get_drvdata(heap);
+	struct heap_buffer *buffer;
+	struct dma_buf *dmabuf;
+	unsigned int i;
+
+	buffer = heap_buffer_create(heap, &test_backing, TEST_EXTENTS);
+	if (!buffer)
+		return ERR_PTR(-ENOMEM);
+	buffer->priv = th;
+
+	th->run = alloc_pages_exact(2 * TEST_EXTENTS * PAGE_SIZE,
+				    GFP_KERNEL | __GFP_ZERO);
+	if (!th->run) {
+		heap_buffer_destroy(buffer);
+		return ERR_PTR(-ENOMEM);
+	}
+	for (i = 0; i < TEST_EXTENTS; i++)
+		heap_buffer_add_extent(buffer, virt_to_phys(test_page(th, i)),
+				       PAGE_SIZE);
+
+	dmabuf = heap_buffer_export(buffer, &test_buf_ops, THIS_MODULE,
+				    fd_flags);
+	if (IS_ERR(dmabuf)) {
+		test_free(buffer);
+		heap_buffer_destroy(buffer);
+	}
+	return dmabuf;
+}
+
+static const struct dma_heap_ops test_heap_ops = {
+	.allocate = test_allocate,
+	.accounted = true,
+};
+
+static struct test_heap *test_heap_new(struct kunit *test)
+{
+	struct test_heap *th = kunit_kzalloc(test, sizeof(*th), GFP_KERNEL);
+	struct dma_heap_export_info exp_info = {
+		.name = "kunit-helpers",
+		.ops = &test_heap_ops,
+		.priv = th,
+	};
+
+	KUNIT_ASSERT_NOT_NULL(test, th);
+	th->heap = dma_heap_add(&exp_info);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, th->heap);
+	return th;
+}
+
+static struct dma_buf *test_buf_new(struct kunit *test, struct test_heap *th)
+{
+	struct dma_buf *dmabuf = dma_heap_buffer_alloc(th->heap, PAGE_SIZE,
+						       O_RDWR, 0);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dmabuf);
+	KUNIT_EXPECT_EQ(test, dmabuf->size, TEST_EXTENTS * PAGE_SIZE);
+	return dmabuf;
+}
+
+/* A kernel thread's last reference is otherwise dropped some time later */
+static void test_buf_put(struct dma_buf *dmabuf)
+{
+	dma_buf_put(dmabuf);
+	flush_delayed_fput();
+}
+
+static void test_extents_merge(struct kunit *test)
+{
+	struct heap_buffer *b = heap_buffer_create(NULL, &test_backing, 3);
+
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	heap_buffer_add_extent(b, SZ_1M, SZ_64K);
+	heap_buffer_add_extent(b, SZ_1M + SZ_64K, SZ_64K);
+	KUNIT_EXPECT_EQ(test, b->nr_extents, 1);
+	/* Before the last one, and after a gap */
+	heap_buffer_add_extent(b, SZ_1M - SZ_64K, SZ_64K);
+	heap_buffer_add_extent(b, SZ_2M, SZ_64K);
+	KUNIT_EXPECT_EQ(test, b->nr_extents, 3);
+	KUNIT_EXPECT_EQ(test, b->extents[0].size, SZ_128K);
+	KUNIT_EXPECT_EQ(test, b->extents[1].start, SZ_1M - SZ_64K);
+	KUNIT_EXPECT_EQ(test, b->size, 4 * SZ_64K);
+	heap_buffer_destroy(b);
+}
+
+static void test_find_extent(struct kunit *test)
+{
+	struct heap_buffer *b = heap_buffer_create(NULL, &test_backing, 2);
+	size_t offset;
+
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	heap_buffer_add_extent(b, SZ_1M, SZ_64K);
+	heap_buffer_add_extent(b, SZ_4M, SZ_128K);
+
+	offset = 0;
+	KUNIT_EXPECT_EQ(test, heap_buffer_find_extent(b, &offset), 0);
+	KUNIT_EXPECT_EQ(test, offset, 0);
+	offset = SZ_64K - 1;
+	KUNIT_EXPECT_EQ(test, heap_buffer_find_extent(b, &offset), 0);
+	KUNIT_EXPECT_EQ(test, offset, SZ_64K - 1);
+	offset = SZ_64K;
+	KUNIT_EXPECT_EQ(test, heap_buffer_find_extent(b, &offset), 1);
+	KUNIT_EXPECT_EQ(test, offset, 0);
+	offset = SZ_128K + SZ_64K - 1;
+	KUNIT_EXPECT_EQ(test, heap_buffer_find_extent(b, &offset), 1);
+	KUNIT_EXPECT_EQ(test, offset, SZ_128K - 1);
+	offset = SZ_128K + SZ_64K;
+	KUNIT_EXPECT_EQ(test, heap_buffer_find_extent(b, &offset), 2);
+	heap_buffer_destroy(b);
+}
+
+/* An entry's length has 32 bits */
+static void test_entries_of_huge_buffer(struct kunit *test)
+{
+#ifdef CONFIG_64BIT
+	const size_t first = 5ULL * SZ_1G + SZ_4K;
+	struct heap_buffer *b = heap_buffer_create(NULL, &test_backing, 2);
+	struct scatterlist sgl[8], *sg;
+	phys_addr_t next = SZ_4G;
+	size_t size = 0;
+	unsigned int n;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	heap_buffer_add_extent(b, SZ_4G, first);
+	heap_buffer_add_extent(b, 16ULL * SZ_1G, SZ_64K);
+
+	n = heap_buffer_count_entries(b);
+	KUNIT_ASSERT_LE(test, n, ARRAY_SIZE(sgl));
+	sg_init_table(sgl, n);
+	heap_buffer_fill_entries(b, sgl);
+
+	for_each_sg(sgl, sg, n, i) {
+		KUNIT_EXPECT_GT(test, sg->length, 0);
+		KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(sg->length));
+		if (size == first)
+			next = 16ULL * SZ_1G;
+		KUNIT_EXPECT_EQ(test, sg_phys(sg), next);
+		next += sg->length;
+		size += sg->length;
+	}
+	KUNIT_EXPECT_EQ(test, size, b->size);
+	KUNIT_EXPECT_TRUE(test, sg_is_last(&sgl[n - 1]));
+	heap_buffer_destroy(b);
+#else
+	kunit_skip(test, "no buffer is that large where size_t has 32 bits");
+#endif
+}
+
+static void test_vmap_is_in_order(struct kunit *test)
+{
+	struct test_heap *th = test_heap_new(test);
+	struct dma_buf *dmabuf = test_buf_new(test, th);
+	struct iosys_map map;
+	unsigned int i;
+
+	for (i = 0; i < TEST_EXTENTS; i++)
+		memset(test_page(th, i), 'a' + i, PAGE_SIZE);
+
+	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(dmabuf, &map), 0);
+	for (i = 0; i < TEST_EXTENTS; i++) {
+		KUNIT_EXPECT_EQ(test, iosys_map_rd(&map, i * PAGE_SIZE, u8),
+				'a' + i);
+		KUNIT_EXPECT_EQ(test,
+				iosys_map_rd(&map, (i + 1) * PAGE_SIZE - 1, u8),
+				'a' + i);
+	}
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+	test_buf_put(dmabuf);
+	dma_heap_remove(th->heap);
+}
+
+static void test_buffer_outlives_heap(struct kunit *test)
+{
+	struct test_heap *th = test_heap_new(test);
+	struct dma_buf *dmabuf = test_buf_new(test, th);
+	struct iosys_map map;
+
+	dma_heap_remove(th->heap);
+	KUNIT_EXPECT_EQ(test, th->freed, 0);
+
+	KUNIT_ASSERT_EQ(test, dma_buf_vmap_unlocked(dmabuf, &map), 0);
+	iosys_map_wr(&map, 0, u8, 1);
+	KUNIT_EXPECT_EQ(test, *(u8 *)test_page(th, 0), 1);
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+
+	test_buf_put(dmabuf);
+	KUNIT_EXPECT_EQ(test, th->freed, 1);
+}
+
+static void test_clear_pages(struct kunit *test)
+{
+	const unsigned int nr_pages = 8;
+	u8 *run = alloc_pages_exact(nr_pages * PAGE_SIZE, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, run);
+	memset(run, 0xa5, nr_pages * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test,
+			heap_clear_pages(virt_to_page(run + PAGE_SIZE),
+					 nr_pages - 2), 0);
+	KUNIT_EXPECT_EQ(test, run[PAGE_SIZE - 1], 0xa5);
+	KUNIT_EXPECT_PTR_EQ(test,
+			    memchr_inv(run + PAGE_SIZE, 0,
+				       (nr_pages - 2) * PAGE_SIZE), NULL);
+	KUNIT_EXPECT_EQ(test, run[(nr_pages - 1) * PAGE_SIZE], 0xa5);
+	free_pages_exact(run, nr_pages * PAGE_SIZE);
+}
+
+#ifdef CONFIG_ARCH_HAS_DMA_OPS
+/* What the DMA API was asked to do with one device */
+static struct {
+	int map_result;
+	unsigned int maps, unmaps, for_cpu, for_device;
+	enum dma_data_direction map_dir, unmap_dir, sync_dir;
+	unsigned long map_attrs, unmap_attrs;
+	struct page *synced;
+} dma_log;
+
+static int fake_map_sg(struct device *dev, struct scatterlist *sgl, int nents,
+		       enum dma_data_direction dir, unsigned long attrs)
+{
+	struct scatterlist *sg;
+	int i;
+
+	if (dma_log.map_result)
+		return dma_log.map_result;
+
+	for_each_sg(sgl, sg, nents, i) {
+		sg_dma_address(sg) = sg_phys(sg);
+		sg_dma_len(sg) = sg->length;
+	}
+	dma_log.maps++;
+	dma_log.map_dir = dir;
+	dma_log.map_attrs = attrs;
+	return nents;
+}
+
+static void fake_unmap_sg(struct device *dev, struct scatterlist *sgl,
+			  int nents, enum dma_data_direction dir,
+			  unsigned long attrs)
+{
+	dma_log.unmaps++;
+	dma_log.unmap_dir = dir;
+	dma_log.unmap_attrs = attrs;
+}
+
+static void fake_sync_sg_for_cpu(struct device *dev, struct scatterlist *sgl,
+				 int nents, enum dma_data_direction dir)
+{
+	dma_log.for_cpu++;
+	dma_log.sync_dir = dir;
+	dma_log.synced = sg_page(sgl);
+}
+
+static void fake_sync_sg_for_device(struct device *dev,
+				    struct scatterlist *sgl, int nents,
+				    enum dma_data_direction dir)
+{
+	dma_log.for_device++;
+	dma_log.sync_dir = dir;
+	dma_log.synced = sg_page(sgl);
+}
+
+static const struct dma_map_ops fake_dma_ops = {
+	.map_sg = fake_map_sg,
+	.unmap_sg = fake_unmap_sg,
+	.sync_sg_for_cpu = fake_sync_sg_for_cpu,
+	.sync_sg_for_device = fake_sync_sg_for_device,
+};
+
+static struct device *test_importer(struct kunit *test)
+{
+	struct device *dev = kunit_device_register(test, "kunit-importer");
+	static u64 mask;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	memset(&dma_log, 0, sizeof(dma_log));
+	mask = DMA_BIT_MASK(64);
+	dev->dma_mask = &mask;
+	dev->coherent_dma_mask = mask;
+	set_dma_ops(dev, &fake_dma_ops);
+	return dev;
+}
+
+static void test_dma_api(struct kunit *test)
+{
+	struct test_heap *th = test_heap_new(test);
+	struct dma_buf *dmabuf = test_buf_new(test, th);
+	struct device *dev = test_importer(test);
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+
+	attach = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+
+	/* Nothing is mapped, nothing is synchronised */
+	dma_buf_begin_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
+	dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, dma_log.for_cpu + dma_log.for_device, 0);
+
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_TO_DEVICE);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	KUNIT_EXPECT_EQ(test, dma_log.maps, 1);
+	KUNIT_EXPECT_EQ(test, dma_log.map_attrs, TEST_ATTRS);
+	KUNIT_EXPECT_EQ(test, sgt->nents, TEST_EXTENTS);
+	KUNIT_EXPECT_EQ(test, sg_dma_address(sgt->sgl),
+			virt_to_phys(test_page(th, 0)));
+
+	KUNIT_EXPECT_PTR_EQ(test,
+			    dma_buf_map_attachment_unlocked(attach,
+							    DMA_TO_DEVICE),
+			    ERR_PTR(-EBUSY));
+
+	/*
+	 * In the direction of the mapping, whatever the CPU does, and by a
+	 * table that the importer cannot spoil.
+	 */
+	sg_init_table(sgt->sgl, sgt->orig_nents);
+	dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, dma_log.for_cpu, 1);
+	KUNIT_EXPECT_EQ(test, dma_log.sync_dir, DMA_TO_DEVICE);
+	KUNIT_EXPECT_PTR_EQ(test, dma_log.synced, virt_to_page(test_page(th, 0)));
+	dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, dma_log.for_device, 1);
+	KUNIT_EXPECT_EQ(test, dma_log.sync_dir, DMA_TO_DEVICE);
+
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, dma_log.unmaps, 1);
+	KUNIT_EXPECT_EQ(test, dma_log.unmap_attrs, TEST_ATTRS);
+	KUNIT_EXPECT_EQ(test, dma_log.unmap_dir, DMA_TO_DEVICE);
+
+	dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE);
+	dma_buf_end_cpu_access(dmabuf, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, dma_log.for_cpu, 1);
+	KUNIT_EXPECT_EQ(test, dma_log.for_device, 1);
+
+	dma_buf_detach(dmabuf, attach);
+	test_buf_put(dmabuf);
+	dma_heap_remove(th->heap);
+}
+
+static void test_map_error_keeps_errno(struct kunit *test)
+{
+	struct test_heap *th = test_heap_new(test);
+	struct dma_buf *dmabuf = test_buf_new(test, th);
+	struct device *dev = test_importer(test);
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+
+	attach = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+
+	dma_log.map_result = -EIO;
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EIO));
+
+	/* And the attachment is as before */
+	dma_buf_begin_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, dma_log.for_cpu, 0);
+	dma_log.map_result = 0;
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
+
+	dma_buf_detach(dmabuf, attach);
+	test_buf_put(dmabuf);
+	dma_heap_remove(th->heap);
+}
+#else
+static void test_dma_api(struct kunit *test)
+{
+	kunit_skip(test, "no device can have DMA operations of its own here");
+}
+
+static void test_map_error_keeps_errno(struct kunit *test)
+{
+	kunit_skip(test, "no device can have DMA operations of its own here");
+}
+#endif
+
+static struct kunit_case heap_helpers_cases[] = {
+	KUNIT_CASE(test_extents_merge),
+	KUNIT_CASE(test_find_extent),
+	KUNIT_CASE(test_entries_of_huge_buffer),
+	KUNIT_CASE(test_vmap_is_in_order),
+	KUNIT_CASE(test_buffer_outlives_heap),
+	KUNIT_CASE(test_clear_pages),
+	KUNIT_CASE(test_dma_api),
+	KUNIT_CASE(test_map_error_keeps_errno),
+	{}
+};
+
+static struct kunit_suite heap_helpers_suite = {
+	.name = "dma-heap-helpers",
+	.test_cases = heap_helpers_cases,
+};
+
+kunit_test_suite(heap_helpers_suite);
