@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Runs TEST_F(heap, ...) for every heap of the running kernel and
+ * TEST_F(device, ...) for every heap with every test device, each as a test
+ * result of its own, and checks after each test that it gave everything back.
+ *
+ * The harness knows variants of a fixture that were named when the program was
+ * compiled; here they are registered before it starts. The main() of a program
+ * calls each_heap_run().
+ */
+#ifndef _DMABUF_HEAPS_EACH_HEAP_H
+#define _DMABUF_HEAPS_EACH_HEAP_H
+
+#include <fcntl.h>
+
+#include "kselftest_harness.h"
+#include "heaps.h"
+
+#define BIG_MOST	(8 * MIB)
+
+/* TCG with a debug kernel is a hundred times slower than a machine */
+#define PATIENCE	300
+
+#define TEST_HEAP(name)		TEST_F_TIMEOUT(heap, name, PATIENCE)
+#define TEST_DEVICE(name)	TEST_F_TIMEOUT(device, name, PATIENCE)
+
+/* An open heap */
+FIXTURE(heap)
+{
+	int heap;
+	struct usage before;
+};
+
+FIXTURE_VARIANT(heap)
+{
+	char name[NAME_SIZE];
+};
+
+/* An open heap and an open test device */
+FIXTURE(device)
+{
+	int heap;
+	int dev;
+	struct usage before;
+};
+
+FIXTURE_VARIANT(device)
+{
+	char heap[NAME_SIZE];
+	char dev[NAME_SIZE];
+};
+
+/* A program has tests of one fixture or of both */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+
+/*
+ * A size that exercises much: large, no power of two, so that a heap that
+ * gathers blocks needs many of them, each of another size
+ */
+static size_t big_size(int heap)
+{
+	size_t size = heap_fit(heap, BIG_MOST);
+
+	return size > page_size() ? size - page_size() : size;
+}
+
+/* Fails the test if something is still held that was not held @before */
+static void expect_usage(struct __test_metadata *_metadata,
+			 const struct usage *before, const char *heap)
+{
+	struct usage now;
+
+	/* A test that failed may have stopped before it gave things back */
+	if (_metadata->exit_code == KSFT_FAIL)
+		return;
+	usage_read(&now, heap);
+	EXPECT_EQ(before->fds, now.fds);
+	EXPECT_EQ(before->buffers, now.buffers);
+	EXPECT_EQ(before->bytes, now.bytes);
+}
+
+FIXTURE_SETUP(heap)
+{
+	usage_read(&self->before, variant->name);
+	self->heap = heap_open(variant->name);
+	ASSERT_LE(0, self->heap);
+}
+
+FIXTURE_TEARDOWN(heap)
+{
+	close(self->heap);
+	expect_usage(_metadata, &self->before, variant->name);
+}
+
+FIXTURE_SETUP(device)
+{
+	if (!variant->dev[0])
+		SKIP(return, "no test device (CONFIG_DMABUF_TESTDEV)");
+	usage_read(&self->before, variant->heap);
+	self->heap = heap_open(variant->heap);
+	ASSERT_LE(0, self->heap);
+	self->dev = testdev_open(variant->dev);
+	ASSERT_LE(0, self->dev);
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	close(self->dev);
+	close(self->heap);
+	expect_usage(_metadata, &self->before, variant->heap);
+}
+
+#pragma GCC diagnostic pop
+
+/* For what lives as long as the program */
+static void *allocate(size_t size)
+{
+	void *mem = calloc(1, size);
+
+	if (!mem)
+		ksft_exit_fail_msg("no memory for the list of tests\n");
+	return mem;
+}
+
+static void add_variant(struct __fixture_metadata *fixture, const void *data,
+			const char *name)
+{
+	struct __fixture_variant_metadata *variant = allocate(sizeof(*variant));
+
+	variant->name = name;
+	variant->data = data;
+	__register_fixture_variant(fixture, variant);
+}
+
+static void add_heap(const char *heap)
+{
+	struct _fixture_variant_heap *data = allocate(sizeof(*data));
+
+	snprintf(data->name, NAME_SIZE, "%s", heap);
+	add_variant(&_heap_fixture_object, data, data->name);
+}
+
+/* With an empty @dev the tests are reported as skipped */
+static void add_device(const char *heap, const char *dev)
+{
+	struct _fixture_variant_device *data = allocate(sizeof(*data));
+	char *name = allocate(2 * NAME_SIZE);
+
+	snprintf(data->heap, NAME_SIZE, "%s", heap);
+	snprintf(data->dev, NAME_SIZE, "%s", dev);
+	snprintf(name, 2 * NAME_SIZE, "%s%s%s", heap, dev[0] ? ":" : "", dev);
+	add_variant(&_device_fixture_object, data, name);
+}
+
+/* Runs all tests; instead of TEST_HARNESS_MAIN */
+static int each_heap_run(int argc, char **argv)
+{
+	struct names heaps, devs;
+	int i, j;
+
+	names_read(&heaps, HEAP_DIR);
+	if (!heaps.count)
+		ksft_exit_skip("no heap in %s\n", HEAP_DIR);
+	names_read(&devs, TESTDEV_DIR);
+	for (i = 0; i < heaps.count; i++) {
+		add_heap(heaps.name[i]);
+		for (j = 0; j < devs.count; j++)
+			add_device(heaps.name[i], devs.name[j]);
+		if (!devs.count)
+			add_device(heaps.name[i], "");
+	}
+	return test_harness_run(argc, argv);
+}
+
+#endif /* _DMABUF_HEAPS_EACH_HEAP_H */

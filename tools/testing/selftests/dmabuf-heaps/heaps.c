@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What programs that try out DMA-BUF heaps share; the header tells what each does */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "heaps.h"
+
+size_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+size_t ram_size(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) ? 0 : (size_t)info.totalram * info.mem_unit;
+}
+
+static int not_hidden(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+void names_read(struct names *names, const char *dir)
+{
+	struct dirent **entries;
+	size_t size;
+	int found, i;
+
+	names->count = 0;
+	found = scandir(dir, &entries, not_hidden, alphasort);
+	if (found < 0)
+		return;
+	for (i = 0; i < found; i++) {
+		size = strlen(entries[i]->d_name) + 1;
+		if (names->count < NAMES_MAX && size <= NAME_SIZE)
+			memcpy(names->name[names->count++], entries[i]->d_name,
+			       size);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+static int node_open(const char *dir, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+int heap_open(const char *heap)
+{
+	return node_open(HEAP_DIR, heap);
+}
+
+int heap_alloc_flags(int heap, __u64 len, __u32 fd_flags)
+{
+	struct dma_heap_allocation_data data = {
+		.len = len,
+		.fd_flags = fd_flags,
+	};
+
+	return ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data) ? -1 : (int)data.fd;
+}
+
+int heap_alloc(int heap, __u64 len)
+{
+	return heap_alloc_flags(heap, len, O_RDWR | O_CLOEXEC);
+}
+
+size_t heap_fit(int heap, size_t most)
+{
+	size_t size;
+	int dmabuf;
+
+	for (size = most; size; size /= 2) {
+		dmabuf = heap_alloc(heap, size);
+		if (dmabuf >= 0) {
+			close(dmabuf);
+			break;
+		}
+	}
+	return size;
+}
+
+long long heap_counter(const char *heap, const char *counter)
+{
+	long long value = -1;
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/class/dma_heap/%s/%s", heap,
+		 counter);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	if (fscanf(file, "%lld", &value) != 1)
+		value = -1;
+	fclose(file);
+	return value;
+}
+
+static int open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	if (!dir)
+		return -1;
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+void usage_read(struct usage *usage, const char *heap)
+{
+	usage->fds = open_fds();
+	usage->buffers = heap_counter(heap, "buffers");
+	usage->bytes = heap_counter(heap, "bytes");
+}
+
+bool usage_equal(const struct usage *a, const struct usage *b)
+{
+	return a->fds == b->fds && a->buffers == b->buffers &&
+	       a->bytes == b->bytes;
+}
+
+size_t dmabuf_size(int dmabuf)
+{
+	off_t size = lseek(dmabuf, 0, SEEK_END);
+
+	return size < 0 ? 0 : size;
+}
+
+void *dmabuf_map(int dmabuf, size_t len, off_t offset)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, dmabuf,
+		    offset);
+}
+
+int dmabuf_sync(int dmabuf, __u64 flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	return ioctl(dmabuf, DMA_BUF_IOCTL_SYNC, &sync);
+}
+
+void pattern(void *mem, size_t offset, size_t len, __u32 seed)
+{
+	__u32 *word = mem;
+	size_t i;
+
+	/* An odd factor maps different places to different words */
+	for (i = 0; i < len / 4; i++)
+		word[i] = ((__u32)(offset / 4 + i) ^ seed << 24) * 2654435761U +
+			  seed;
+}
+
+/* Where @a and @b differ first, -1 if nowhere */
+static ssize_t first_difference(const __u8 *a, const __u8 *b, size_t len)
+{
+	size_t i = 0;
+
+	if (!memcmp(a, b, len))
+		return -1;
+	while (i < len - 1 && a[i] == b[i])
+		i++;
+	return i;
+}
+
+int buffer_from_fd(struct buffer *buffer, int dmabuf)
+{
+	buffer->fd = dmabuf;
+	buffer->size = dmabuf_size(dmabuf);
+	buffer->mem = dmabuf_map(dmabuf, buffer->size, 0);
+	if (buffer->mem == MAP_FAILED)
+		return -1;
+	buffer->model = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (buffer->model == MAP_FAILED) {
+		munmap(buffer->mem, buffer->size);
+		return -1;
+	}
+	return 0;
+}
+
+int buffer_alloc(struct buffer *buffer, int heap, size_t size)
+{
+	int dmabuf = heap_alloc(heap, size);
+
+	if (dmabuf < 0)
+		return -1;
+	if (buffer_from_fd(buffer, dmabuf)) {
+		close(dmabuf);
+		return -1;
+	}
+	return 0;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+	munmap(buffer->model, buffer->size);
+	munmap(buffer->mem, buffer->size);
+	if (buffer->fd >= 0)
+		close(buffer->fd);
+}
+
+int buffer_fill(struct buffer *buffer, __u32 seed)
+{
+	pattern(buffer->model, 0, buffer->size, seed);
+	if (dmabuf_sync(buffer->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE))
+		return -1;
+	memcpy(buffer->mem, buffer->model, buffer->size);
+	return dmabuf_sync(buffer->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
+}
+
+ssize_t buffer_differs(const struct buffer *buffer)
+{
+	ssize_t where;
+
+	dmabuf_sync(buffer->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+	where = first_difference(buffer->mem, buffer->model, buffer->size);
+	dmabuf_sync(buffer->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	return where;
+}
+
+int testdev_open(const char *name)
+{
+	return node_open(TESTDEV_DIR, name);
+}
+
+int import_attach(struct import *import, int dev, int dmabuf)
+{
+	struct dma_buf_testdev_attach attach = { .fd = dmabuf };
+
+	memset(import, 0, sizeof(*import));
+	import->dev = dev;
+	if (ioctl(dev, DMA_BUF_TESTDEV_INFO, &import->info) ||
+	    ioctl(dev, DMA_BUF_TESTDEV_ATTACH, &attach))
+		return -1;
+	import->map.handle = attach.handle;
+	return 0;
+}
+
+int import_map(struct import *import, __u32 direction)
+{
+	import->map.direction = direction;
+	return ioctl(import->dev, DMA_BUF_TESTDEV_MAP, &import->map);
+}
+
+int import_unmap(struct import *import)
+{
+	return ioctl(import->dev, DMA_BUF_TESTDEV_UNMAP, &import->map.handle);
+}
+
+int import_detach(struct import *import)
+{
+	return ioctl(import->dev, DMA_BUF_TESTDEV_DETACH, &import->map.handle);
+}
+
+int import_begin(struct import *import, int dev, int dmabuf, __u32 direction)
+{
+	int err;
+
+	if (import_attach(import, dev, dmabuf))
+		return -1;
+	if (!import_map(import, direction))
+		return 0;
+	err = errno;
+	import_detach(import);
+	errno = err;
+	return -1;
+}
+
+int import_entry(const struct import *import, __u32 index,
+		 struct dma_buf_testdev_entry *entry)
+{
+	struct dma_buf_testdev_entries entries = {
+		.handle = import->map.handle,
+		.first = index,
+		.count = 1,
+		.entries = (uintptr_t)entry,
+	};
+
+	if (ioctl(import->dev, DMA_BUF_TESTDEV_ENTRIES, &entries))
+		return -1;
+	if (entries.count != 1) {
+		errno = ENOENT;
+		return -1;
+	}
+	return 0;
+}
+
+int import_copy(const struct import *import, __u32 flags, struct span span,
+		void *data)
+{
+	struct dma_buf_testdev_copy copy = {
+		.handle = import->map.handle,
+		.flags = flags,
+		.offset = span.offset,
+		.len = span.len,
+		.data = (uintptr_t)data,
+	};
+
+	return ioctl(import->dev, DMA_BUF_TESTDEV_COPY, &copy);
+}
+
+/* A run of @len bytes with @middle in the middle, as far as @size allows */
+static struct span span_around(size_t middle, size_t len, size_t size)
+{
+	struct span span = { .len = len < size ? len : size };
+
+	if (middle > span.len / 2)
+		span.offset = middle - span.len / 2;
+	if (span.offset > size - span.len)
+		span.offset = size - span.len;
+	return span;
+}
+
+int import_spans(const struct import *import, struct span *spans)
+{
+	size_t size = import->map.size, len = import->info.max_copy;
+	struct dma_buf_testdev_entry entry;
+	size_t boundary = 0;
+	int count = 0;
+	__u32 i;
+
+	if (!len) {
+		spans[0] = (struct span){ .offset = 0, .len = size };
+		return 1;
+	}
+	spans[count++] = span_around(0, len, size);
+	for (i = 0; i + 1 < import->map.nents && count < SPANS_MAX - 1; i++) {
+		if (import_entry(import, i, &entry))
+			break;
+		boundary += entry.len;
+		spans[count++] = span_around(boundary, len, size);
+	}
+	spans[count++] = span_around(size, len, size);
+	return count;
+}
+
+int import_fill(const struct import *import, struct buffer *buffer, __u32 seed)
+{
+	struct span spans[SPANS_MAX];
+	int count = import_spans(import, spans);
+	__u8 *data;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		data = buffer->model + spans[i].offset;
+		pattern(data, spans[i].offset, spans[i].len, seed);
+		if (import_copy(import, DMA_BUF_TESTDEV_COPY_WRITE, spans[i],
+				data))
+			return -1;
+	}
+	return 0;
+}
+
+/* Lets the device read @span into @scratch and compares; as import_differs() */
+static ssize_t span_differs(const struct import *import, struct span span,
+			    const struct buffer *buffer, void *scratch)
+{
+	ssize_t where;
+
+	/* So that a copy of nothing is no success */
+	memset(scratch, ~buffer->model[span.offset], span.len);
+	if (import_copy(import, 0, span, scratch))
+		return -2;
+	where = first_difference(scratch, buffer->model + span.offset,
+				 span.len);
+	return where < 0 ? where : where + (ssize_t)span.offset;
+}
+
+ssize_t import_differs(const struct import *import, const struct buffer *buffer)
+{
+	struct span spans[SPANS_MAX];
+	int count = import_spans(import, spans);
+	ssize_t where = -1;
+	void *scratch;
+	int i;
+
+	scratch = malloc(buffer->size);
+	if (!scratch)
+		return -2;
+	for (i = 0; i < count && where == -1; i++)
+		where = span_differs(import, spans[i], buffer, scratch);
+	free(scratch);
+	return where;
+}
+
+long dma_api_errors(void)
+{
+	FILE *file = fopen("/sys/kernel/debug/dma-api/error_count", "re");
+	long count;
+
+	if (!file)
+		return -1;
+	/* Hexadecimal in some kernels, with the prefix that %li knows */
+	if (fscanf(file, "%li", &count) != 1)
+		count = -1;
+	fclose(file);
+	return count;
+}
+
+/* Prepares @msg to carry one byte and one file descriptor */
+static struct cmsghdr *fd_message(struct msghdr *msg, struct iovec *iov,
+				  void *control, size_t control_size)
+{
+	static char byte;
+
+	*iov = (struct iovec){ .iov_base = &byte, .iov_len = 1 };
+	*msg = (struct msghdr){
+		.msg_iov = iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = control_size,
+	};
+	memset(control, 0, control_size);
+	return CMSG_FIRSTHDR(msg);
+}
+
+union fd_control {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+int fd_send(int sock, int fd)
+{
+	union fd_control control;
+	struct cmsghdr *cmsg;
+	struct msghdr msg;
+	struct iovec iov;
+
+	cmsg = fd_message(&msg, &iov, &control, sizeof(control));
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -1;
+}
+
+int fd_receive(int sock)
+{
+	union fd_control control;
+	struct cmsghdr *cmsg;
+	struct msghdr msg;
+	struct iovec iov;
+	int fd;
+
+	fd_message(&msg, &iov, &control, sizeof(control));
+	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != 1)
+		return -1;
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS) {
+		errno = EBADMSG;
+		return -1;
+	}
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd;
+}
+
+int in_child(int (*fn)(void *arg), void *arg)
+{
+	pid_t child;
+	int status;
+
+	fflush(NULL);
+	child = fork();
+	if (!child)
+		_exit(fn(arg));
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return -1;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
+				     WEXITSTATUS(status);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What programs that try out DMA-BUF heaps share: finding heaps and test
+ * devices, allocating, filling, checking, importing. Knows nothing of how a
+ * program reports; a function returns -1 with errno set unless it says
+ * otherwise.
+ */
+#ifndef _DMABUF_HEAPS_H
+#define _DMABUF_HEAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <linux/dma-buf.h>
+#include <linux/dma-buf-testdev.h>
+#include <linux/dma-heap.h>
+
+#define HEAP_DIR	"/dev/dma_heap"
+#define TESTDEV_DIR	"/dev/dma_buf_testdev"
+
+#define KIB		1024UL
+#define MIB		(1024 * KIB)
+
+#define NAMES_MAX	32
+#define NAME_SIZE	64
+
+/* The entries of a directory, in alphabetic order */
+struct names {
+	int count;
+	char name[NAMES_MAX][NAME_SIZE];
+};
+
+/* What there is of things that a test must give back; -1 where unknown */
+struct usage {
+	int fds;
+	long long buffers;
+	long long bytes;
+};
+
+/*
+ * A buffer that is mapped whole, and beside it a model, which holds what the
+ * buffer should. A child made after the buffer writes into the same model.
+ */
+struct buffer {
+	int fd;
+	size_t size;
+	__u8 *mem;
+	__u8 *model;
+};
+
+/* A run of bytes of a buffer */
+struct span {
+	size_t offset;
+	size_t len;
+};
+
+#define SPANS_MAX	8
+
+/* A buffer that is attached to a test device, and mapped there */
+struct import {
+	int dev;
+	struct dma_buf_testdev_info info;
+	struct dma_buf_testdev_map map;
+};
+
+size_t page_size(void);
+size_t ram_size(void);
+
+/* Leaves @names empty if there is no such directory */
+void names_read(struct names *names, const char *dir);
+
+int heap_open(const char *heap);
+/* Returns the descriptor of a dma-buf */
+int heap_alloc_flags(int heap, __u64 len, __u32 fd_flags);
+int heap_alloc(int heap, __u64 len);
+/* The first of @most, @most / 2, ... that @heap gives; 0 if it gives none */
+size_t heap_fit(int heap, size_t most);
+/* A number that the kernel keeps for @heap, or -1 if it keeps none */
+long long heap_counter(const char *heap, const char *counter);
+
+void usage_read(struct usage *usage, const char *heap);
+bool usage_equal(const struct usage *a, const struct usage *b);
+
+size_t dmabuf_size(int dmabuf);
+void *dmabuf_map(int dmabuf, size_t len, off_t offset);
+int dmabuf_sync(int dmabuf, __u64 flags);
+
+/* Writes bytes that differ by place and by seed; @len is a multiple of 4 */
+void pattern(void *mem, size_t offset, size_t len, __u32 seed);
+
+int buffer_alloc(struct buffer *buffer, int heap, size_t size);
+/* For a dma-buf that exists, with nothing known about what it holds */
+int buffer_from_fd(struct buffer *buffer, int dmabuf);
+void buffer_free(struct buffer *buffer);
+/* By the CPU, between a start and an end of access */
+int buffer_fill(struct buffer *buffer, __u32 seed);
+/* Where the buffer differs first from its model; -1 if nowhere */
+ssize_t buffer_differs(const struct buffer *buffer);
+
+int testdev_open(const char *name);
+int import_attach(struct import *import, int dev, int dmabuf);
+int import_map(struct import *import, __u32 direction);
+int import_unmap(struct import *import);
+int import_detach(struct import *import);
+/* Attaches and maps */
+int import_begin(struct import *import, int dev, int dmabuf, __u32 direction);
+/* Reads entry number @index of the mapping */
+int import_entry(const struct import *import, __u32 index,
+		 struct dma_buf_testdev_entry *entry);
+int import_copy(const struct import *import, __u32 flags, struct span span,
+		void *data);
+/*
+ * What the device can be asked to copy: the whole buffer if it has no limit,
+ * else a run around its first and last byte and around the places where one
+ * entry of the mapping ends and the next begins. Returns how many.
+ */
+int import_spans(const struct import *import, struct span *spans);
+/* Lets the device write all its spans, and the model follow */
+int import_fill(const struct import *import, struct buffer *buffer,
+		__u32 seed);
+/*
+ * Lets the device read all its spans: where that differs first from the model,
+ * -1 if nowhere, -2 with errno if a copy failed.
+ */
+ssize_t import_differs(const struct import *import,
+		       const struct buffer *buffer);
+
+/* What a debug kernel's check of DMA calls found so far; -1 without it */
+long dma_api_errors(void);
+
+int fd_send(int sock, int fd);
+int fd_receive(int sock);
+
+/*
+ * Runs @fn in a process of its own. Returns what it returned (0 to 127), 128
+ * and the signal that ended it, or -1.
+ */
+int in_child(int (*fn)(void *arg), void *arg);
+
+#endif /* _DMABUF_HEAPS_H */

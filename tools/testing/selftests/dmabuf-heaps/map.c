@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+/* mmap() of a heap's buffers: whole and in part, what is refused, lifetime */
+
+#include "each_heap.h"
+
+#include <sys/uio.h>
+
+#define SEED	0x5eed
+
+/* A buffer of the largest kind, filled with a pattern */
+static void alloc_filled(struct __test_metadata *_metadata,
+			 struct buffer *buffer, int heap)
+{
+	ASSERT_EQ(0, buffer_alloc(buffer, heap, big_size(heap)));
+	ASSERT_EQ(0, buffer_fill(buffer, SEED));
+}
+
+/* Maps a part of the buffer anew and compares it with the model */
+static void expect_part(struct __test_metadata *_metadata,
+			const struct buffer *buffer, size_t offset, size_t len)
+{
+	void *part = dmabuf_map(buffer->fd, len, offset);
+
+	ASSERT_NE(MAP_FAILED, part)
+		TH_LOG("%zu bytes at %zu: %s", len, offset, strerror(errno));
+	EXPECT_EQ(0, memcmp(part, buffer->model + offset, len))
+		TH_LOG("%zu bytes at %zu are not those of the buffer", len,
+		       offset);
+	munmap(part, len);
+}
+
+TEST_HEAP(whole)
+{
+	struct buffer buffer;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	/* Both mappings show the same memory */
+	expect_part(_metadata, &buffer, 0, buffer.size);
+	buffer_free(&buffer);
+}
+
+TEST_HEAP(every_page_alone)
+{
+	struct buffer buffer;
+	size_t offset;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	for (offset = 0; offset < buffer.size; offset += page_size())
+		expect_part(_metadata, &buffer, offset, page_size());
+	buffer_free(&buffer);
+}
+
+TEST_HEAP(parts)
+{
+	const size_t page = page_size();
+	struct buffer buffer;
+	size_t len;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	for (len = page; len <= buffer.size; len = len * 2 + page) {
+		expect_part(_metadata, &buffer, 0, len);
+		expect_part(_metadata, &buffer, buffer.size - len, len);
+		expect_part(_metadata, &buffer,
+			    (buffer.size - len) / 2 / page * page, len);
+	}
+	/* A length that is no multiple of a page is rounded up */
+	expect_part(_metadata, &buffer, 0, buffer.size - page / 2);
+	buffer_free(&buffer);
+}
+
+TEST_HEAP(writes_through_parts)
+{
+	const size_t page = page_size();
+	struct buffer buffer;
+	size_t offset;
+	void *part;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	for (offset = 0; offset < buffer.size; offset += 16 * page) {
+		part = dmabuf_map(buffer.fd, page, offset);
+		ASSERT_NE(MAP_FAILED, part);
+		pattern(part, offset, page, ~SEED);
+		pattern(buffer.model + offset, offset, page, ~SEED);
+		munmap(part, page);
+	}
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	buffer_free(&buffer);
+}
+
+TEST_HEAP(past_the_end)
+{
+	static const off_t far[] = { 1LL << 32, 1LL << 40 };
+	const size_t page = page_size();
+	struct buffer buffer;
+	unsigned int i;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	EXPECT_EQ(MAP_FAILED, dmabuf_map(buffer.fd, buffer.size + page, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, dmabuf_map(buffer.fd, buffer.size, page));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, dmabuf_map(buffer.fd, 2 * page,
+					 buffer.size - page));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, dmabuf_map(buffer.fd, page, buffer.size));
+	EXPECT_EQ(EINVAL, errno);
+	for (i = 0; i < ARRAY_SIZE(far); i++) {
+		EXPECT_EQ(MAP_FAILED, dmabuf_map(buffer.fd, page, far[i]));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	buffer_free(&buffer);
+}
+
+/* Copies of single pages would not be what the device sees */
+TEST_HEAP(private_is_refused)
+{
+	static const __u32 modes[] = { O_RDWR, O_RDONLY };
+	static const int prots[] = {
+		PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE,
+	};
+	const size_t sizes[] = { page_size(), big_size(self->heap) };
+	unsigned int i, j, k;
+	int dmabuf;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (j = 0; j < ARRAY_SIZE(modes); j++) {
+			dmabuf = heap_alloc_flags(self->heap, sizes[i],
+						  modes[j]);
+			ASSERT_LE(0, dmabuf);
+			for (k = 0; k < ARRAY_SIZE(prots); k++) {
+				EXPECT_EQ(MAP_FAILED,
+					  mmap(NULL, sizes[i], prots[k],
+					       MAP_PRIVATE, dmabuf, 0));
+				EXPECT_EQ(EINVAL, errno);
+			}
+			close(dmabuf);
+		}
+	}
+}
+
+TEST_HEAP(access_mode)
+{
+	const size_t page = page_size();
+	int dmabuf;
+	void *mem;
+
+	dmabuf = heap_alloc_flags(self->heap, page, O_RDONLY);
+	ASSERT_LE(0, dmabuf);
+	EXPECT_EQ(MAP_FAILED, dmabuf_map(dmabuf, page, 0));
+	EXPECT_EQ(EACCES, errno);
+	mem = mmap(NULL, page, PROT_READ, MAP_SHARED, dmabuf, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(-1, mprotect(mem, page, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(EACCES, errno);
+	munmap(mem, page);
+	close(dmabuf);
+
+	dmabuf = heap_alloc_flags(self->heap, page, O_WRONLY);
+	ASSERT_LE(0, dmabuf);
+	EXPECT_EQ(MAP_FAILED, dmabuf_map(dmabuf, page, 0));
+	EXPECT_EQ(EACCES, errno);
+	close(dmabuf);
+}
+
+TEST_HEAP(mprotect)
+{
+	struct buffer buffer;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	ASSERT_EQ(0, mprotect(buffer.mem, buffer.size, PROT_NONE));
+	ASSERT_EQ(0, mprotect(buffer.mem, buffer.size, PROT_READ));
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	ASSERT_EQ(0, mprotect(buffer.mem, buffer.size,
+			      PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, buffer_fill(&buffer, ~SEED));
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	buffer_free(&buffer);
+}
+
+/* Growing would go round the check that mmap() makes */
+TEST_HEAP(mremap_does_not_grow)
+{
+	const size_t page = page_size();
+	struct buffer buffer;
+	void *part;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	EXPECT_EQ(MAP_FAILED, mremap(buffer.mem, buffer.size,
+				     buffer.size + page, MREMAP_MAYMOVE));
+	EXPECT_EQ(EFAULT, errno);
+	/* An old length of zero asks for a second mapping */
+	EXPECT_EQ(MAP_FAILED, mremap(buffer.mem, 0, buffer.size + page,
+				     MREMAP_MAYMOVE));
+	EXPECT_EQ(EFAULT, errno);
+
+	part = dmabuf_map(buffer.fd, page, 0);
+	ASSERT_NE(MAP_FAILED, part);
+	EXPECT_EQ(MAP_FAILED, mremap(part, page, 2 * page, MREMAP_MAYMOVE));
+	EXPECT_EQ(EFAULT, errno);
+	munmap(part, page);
+	buffer_free(&buffer);
+}
+
+TEST_HEAP(mremap_moves_and_shrinks)
+{
+	struct buffer buffer;
+	__u8 *place;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	place = mmap(NULL, buffer.size, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, place);
+	buffer.mem = mremap(buffer.mem, buffer.size, buffer.size,
+			    MREMAP_MAYMOVE | MREMAP_FIXED, place);
+	ASSERT_EQ(place, buffer.mem);
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	EXPECT_EQ(place, mremap(place, buffer.size, page_size(), 0));
+	EXPECT_EQ(0, memcmp(place, buffer.model, page_size()));
+	buffer_free(&buffer);
+}
+
+/* A hole splits the mapping in two, each with an offset of its own */
+TEST_HEAP(hole)
+{
+	const size_t page = page_size();
+	struct buffer buffer;
+	size_t tail;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	if (buffer.size >= 3 * page) {
+		tail = buffer.size - page;
+		ASSERT_EQ(0, munmap(buffer.mem + page, tail - page));
+		EXPECT_EQ(0, memcmp(buffer.mem, buffer.model, page));
+		EXPECT_EQ(0, memcmp(buffer.mem + tail, buffer.model + tail,
+				    page));
+	}
+	buffer_free(&buffer);
+}
+
+TEST_HEAP(outlives_descriptor)
+{
+	const char *heap = variant->name;
+	struct buffer buffer;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	close(buffer.fd);
+	buffer.fd = -1;
+	if (self->before.buffers >= 0) {
+		EXPECT_EQ(self->before.buffers + 1,
+			  heap_counter(heap, "buffers"));
+	}
+	EXPECT_EQ(0, memcmp(buffer.mem, buffer.model, buffer.size));
+	buffer_free(&buffer);
+	EXPECT_EQ(self->before.buffers, heap_counter(heap, "buffers"));
+}
+
+/* Sees what the parent wrote, and answers */
+static int forked(void *arg)
+{
+	struct buffer *buffer = arg;
+
+	if (buffer_differs(buffer) != -1)
+		return 1;
+	if (buffer_fill(buffer, ~SEED))
+		return 2;
+	buffer_free(buffer);
+	return 0;
+}
+
+TEST_HEAP(fork)
+{
+	struct buffer buffer;
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	EXPECT_EQ(0, in_child(forked, &buffer));
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	buffer_free(&buffer);
+}
+
+/* Reads the line of @mem's mapping that begins with @key; false if none does */
+static bool smaps_line(const void *mem, const char *key, char *line, int size)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+	bool found = false, done = false;
+	unsigned long start, end;
+
+	if (!smaps)
+		return false;
+	while (!done && fgets(line, size, smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			found = start == (unsigned long)mem;
+		else if (found && !strncmp(line, key, strlen(key)))
+			done = true;
+	}
+	fclose(smaps);
+	return done;
+}
+
+/* The memory is the heap's: no process is charged with it or dumps it */
+TEST_HEAP(accounting)
+{
+	static const char * const flags[] = { " pf", " io", " de", " dd" };
+	struct buffer buffer;
+	char line[256];
+	unsigned int i;
+
+	if (access("/proc/self/smaps", F_OK))
+		SKIP(return, "no smaps (CONFIG_PROC_PAGE_MONITOR)");
+	alloc_filled(_metadata, &buffer, self->heap);
+	ASSERT_TRUE(smaps_line(buffer.mem, "Rss:", line, sizeof(line)));
+	EXPECT_EQ(0, atoi(line + strlen("Rss:")));
+	ASSERT_TRUE(smaps_line(buffer.mem, "VmFlags:", line, sizeof(line)));
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		EXPECT_TRUE(!!strstr(line, flags[i]))
+			TH_LOG("not in %s", line);
+	buffer_free(&buffer);
+}
+
+/* Nobody may hold on to the pages behind the heap's back */
+TEST_HEAP(no_page_references)
+{
+	struct buffer buffer;
+	struct iovec iov;
+	int pipes[2];
+
+	alloc_filled(_metadata, &buffer, self->heap);
+	ASSERT_EQ(0, pipe(pipes));
+	iov = (struct iovec){ .iov_base = buffer.mem, .iov_len = page_size() };
+	EXPECT_EQ(-1, vmsplice(pipes[1], &iov, 1, SPLICE_F_NONBLOCK));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, madvise(buffer.mem, buffer.size, MADV_DONTNEED));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	close(pipes[0]);
+	close(pipes[1]);
+	buffer_free(&buffer);
+}
+
+int main(int argc, char **argv)
+{
+	return each_heap_run(argc, argv);
+}
