@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Boots, tests and installs the dma-buf heaps. `make help` lists what there is;
+# the work is done by the scripts in tools/overlay.
+
+options := ARCH BASE KERNEL JOBS V TEST RUN FILES DTS APPEND MEM SMP TIMEOUT \
+	   QEMU_ARGS DEBUG
+
+# The scripts get the text as it was typed: a $ in RUN is the guest's.
+$(foreach o,$(options),$(eval override export $(o) := $$(value $(o))))
+
+overlay := $(dir $(lastword $(MAKEFILE_LIST)))tools/overlay
+
+.PHONY: help run check check-full vm apply clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@cat $(overlay)/help.txt
+
+run check vm apply clean distclean:
+	@$(overlay)/$@
+
+check-full:
+	@$(overlay)/check full

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Configures and builds a kernel, the test programs and the guest's root.
+
+# The variables that the functions below share, for ARCH, BASE, KERNEL, DEBUG
+set_build() {
+	flavour=$ARCH-plain
+	[ "$DEBUG" = 0 ] || flavour=$ARCH-debug
+	work=$mine/$BASE
+	if [ -n "$KERNEL" ]; then
+		KERNEL=$(realpath -e "$KERNEL") || die "KERNEL= names a directory that does not exist"
+		work=$mine/user-$(printf %s "$KERNEL" | sha256sum | cut -c1-12)
+	fi
+	tree=$work/tree
+	out=$work/out/$flavour
+	logs=$work/log
+	case $ARCH in
+	arm64) triplet=aarch64-linux-gnu image=arch/arm64/boot/Image host=aarch64 ;;
+	x86_64) triplet=x86_64-linux-gnu image=arch/x86/boot/bzImage host=x86_64 ;;
+	esac
+	cross=$triplet-
+	[ "$(uname -m)" != "$host" ] || cross=
+}
+
+# make in the kernel tree, for this kernel
+kmake() {
+	make -C "$tree" O="$out" ARCH="$ARCH" CROSS_COMPILE="$cross" -j"$JOBS" "$@"
+}
+
+fragments() {
+	sed -n "s/^$flavour: *//p" "$overlay/configs/flavours" | tr ' ' '\n' |
+		sed "s|.*|$overlay/configs/&.config|"
+}
+
+# Fails naming the first symbol of a fragment that the kernel did not take.
+check_config() {
+	local line symbol
+	while read -r line; do
+		symbol=${line%%=*}
+		if [ "${line#*=}" = n ]; then
+			! grep -q "^$symbol=" "$out/.config"
+		else
+			grep -qxF "$line" "$out/.config"
+		fi || die "$line of tools/overlay/configs is not what came out ($(grep -w "$symbol" "$out/.config" || echo 'no such symbol'))"
+	done < <(cat "$@" | grep '^CONFIG_')
+}
+
+configure() {
+	local list
+	mapfile -t list < <(fragments)
+	mkdir -p "$out"
+	kmake tinyconfig
+	"$tree/scripts/kconfig/merge_config.sh" -m -O "$out" "$out/.config" "${list[@]}"
+	kmake olddefconfig
+	check_config "${list[@]}"
+}
+
+# The kernel is configured anew only when that could give another result.
+need_config() {
+	local key
+	key=$({
+		fragments | xargs cat
+		"${cross}gcc" --version
+		find "$tree" -name 'Kconfig*' -type f | sort | xargs cat
+	} | sha256sum)
+	[ "$(cat "$out/.config-key" 2>/dev/null)" != "$key" ] || return 0
+	rm -f "$out/.config-key"
+	configure
+	printf '%s\n' "$key" >"$out/.config-key"
+}
+
+build_kernel() {
+	need_config
+	kmake "$(basename "$image")" modules
+	rm -rf "$out/root"
+	mkdir -p "$out/root"
+	kmake INSTALL_MOD_PATH="$out/root" INSTALL_MOD_STRIP=1 modules_install
+	kmake headers_install
+}
+
+# The programs for the guest: the selftests as the kernel builds them, and each
+# C file of guest/
+build_programs() {
+	local source
+	make -C "$tree/tools/testing/selftests" TARGETS=dmabuf-heaps O="$out" \
+		ARCH="$ARCH" CROSS_COMPILE="$cross" \
+		INSTALL_PATH="$out/root/kselftest" install || true # FIXME
+	mkdir -p "$out/root/bin"
+	for source in "$overlay"/guest/*.c; do
+		[ ! -e "$source" ] || compile "$source" "$out/root/bin/$(basename "$source" .c)"
+	done
+}
+
+# compile SOURCE PROGRAM: for the guest, against this kernel's headers
+compile() {
+	"${cross}gcc" -static -O2 -Wall -Wextra -Werror -isystem "$out/usr/include" \
+		-o "$2" "$1"
+}
+
+# pack DIRECTORY FILE: as a root for the kernel
+pack() {
+	(cd "$1" && find . -mindepth 1 | sort | cpio -o -H newc -R 0:0 --quiet) >"$2.new"
+	mv "$2.new" "$2"
+}
+
+build_root() {
+	cp "$cache/busybox/$ARCH/busybox" "$out/root/bin/busybox"
+	cp "$overlay/guest/init" "$out/root/init"
+	find "$overlay/guest" -type f ! -name '*.c' ! -name init \
+		-exec cp -t "$out/root/bin" {} +
+	chmod 755 "$out/root/init" "$out"/root/bin/*
+	pack "$out/root" "$out/root.cpio"
+}
+
+# What the result depends on, as one line
+build_key() {
+	{
+		cd "$repo"
+		own_files | xargs -d '\n' -r sha256sum
+		find tools/overlay/{patches,configs,guest,lib} -type f | sort |
+			xargs -d '\n' sha256sum
+		"${cross}gcc" --version
+		if [ -n "$KERNEL" ]; then
+			find "$KERNEL" -name .git -prune -o -type f -printf '%P %s %T@\n' | sort
+		else
+			cat "$cache/kernels/$BASE/version"
+		fi
+	} | sha256sum
+}
+
+build_all() {
+	local key
+	key=$(build_key)
+	[ "$(cat "$out/built" 2>/dev/null)" != "$key" ] || return 0
+	rm -f "$out/built"
+	if [ -n "$KERNEL" ]; then
+		step "copying the kernel tree" "$logs/tree" tree_of_user
+	else
+		step "preparing the kernel tree" "$logs/tree" tree_of_base
+	fi
+	step "building the kernel ($BASE, $flavour)" "$logs/kernel-$flavour" build_kernel
+	step "building the test programs" "$logs/programs-$flavour" build_programs
+	step "packing the guest" "$logs/root-$flavour" build_root
+	printf '%s\n' "$key" >"$out/built"
+}
+
+# Everything that a guest of ARCH, BASE, KERNEL and DEBUG needs
+need_guest() {
+	local lists=(build "$ARCH")
+	set_build
+	[ -z "$cross" ] || lists+=("cross-$ARCH")
+	need_packages "${lists[@]}"
+	if [ -n "$KERNEL" ]; then
+		check_kernel_tree "$KERNEL"
+	else
+		locked "kernels-$BASE" need_kernel_source
+	fi
+	locked "busybox-$ARCH" need_busybox
+	locked "$(basename "$mine")-$(basename "$work")" build_all
+}

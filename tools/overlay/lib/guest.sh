@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Boots the guest in QEMU and brings back its verdict.
+
+# The directory of this boot: what goes in, the console, the verdict
+new_boot() {
+	mkdir -p "$mine/boots"
+	boot=$(mktemp -d "$mine/boots/XXXXXX")
+	mkdir -p "$boot/root/etc/guest" "$boot/root/root"
+	trap 'rm -rf "$boot"' EXIT
+}
+
+# What this boot adds to the guest's root
+add_files() {
+	local f
+	for f in $FILES; do
+		[ -e "$f" ] || die "FILES names $f, which does not exist"
+		cp -a "$f" "$boot/root/root/"
+	done
+	[ -z "$RUN" ] || printf '%s\n' "$RUN" >"$boot/root/etc/guest/run"
+	[ -n "$RUN" ] || printf 'rows %s columns %s\n' "$(tput lines)" "$(tput cols)" \
+		>"$boot/root/etc/guest/terminal"
+	pack "$boot/root" "$boot/root.cpio"
+	cat "$out/root.cpio" "$boot/root.cpio" >"$boot/initrd"
+}
+
+# The words that start this machine, in the array qemu
+set_machine() {
+	local console
+	case $ARCH in
+	arm64)
+		qemu=(qemu-system-aarch64 -M "virt,gic-version=3")
+		console=ttyAMA0
+		;;
+	x86_64)
+		qemu=(qemu-system-x86_64 -M q35)
+		console=ttyS0
+		;;
+	esac
+	# Never KVM by itself: there are hosts where it is there and hangs.
+	qemu+=(-accel "tcg,thread=multi" -cpu max -smp "$SMP" -m "$MEM"
+		-nodefaults -no-reboot -display none)
+	# shellcheck disable=SC2206 # words, as on a command line
+	qemu+=($QEMU_ARGS)
+	cmdline="console=$console panic=-1 oops=panic panic_on_warn=1"
+	cmdline+=" cma=64M dma_buf_testdev.edu_dma_bits=32 $APPEND"
+}
+
+# What is plugged in: two ports for init, and the device that does DMA, of which
+# the kernel is told by edu_dma_bits= how far it reaches
+add_devices() {
+	qemu+=(-device virtio-serial-pci
+		-chardev "file,id=verdict,path=$boot/verdict"
+		-device "virtserialport,chardev=verdict,name=verdict"
+		-chardev "file,id=output,path=$boot/output"
+		-device "virtserialport,chardev=output,name=output"
+		-device "edu,dma_mask=0xffffffff")
+}
+
+# Merges DTS into the tree that QEMU makes for this machine.
+add_device_tree() {
+	[ "$ARCH" = arm64 ] || die "DTS= needs ARCH=arm64: an x86-64 machine has no device tree"
+	[ -e "$DTS" ] || die "DTS=$DTS does not exist"
+	"${qemu[@]}" -machine "dumpdtb=$boot/machine.dtb" 2>"$boot/dtb.log" ||
+		die "QEMU gave no device tree: $(cat "$boot/dtb.log")"
+	dtc -q -@ -I dts -O dtb -o "$boot/overlay.dtbo" "$DTS" ||
+		die "$DTS does not compile"
+	fdtoverlay -i "$boot/machine.dtb" -o "$boot/merged.dtb" "$boot/overlay.dtbo" ||
+		die "$DTS does not fit the machine's tree"
+	qemu+=(-dtb "$boot/merged.dtb")
+}
+
+# Runs QEMU; its status says no more than whether the time was up.
+run_qemu() {
+	local limit=$TIMEOUT status=0
+	if [ -n "$RUN" ]; then
+		: "${limit:=300}"
+		qemu+=(-serial "file:$boot/console")
+		mkfifo "$boot/output"
+		cat "$boot/output" &
+	else
+		qemu+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$boot/console"
+			-serial chardev:console)
+		cmdline="$cmdline quiet"
+		echo "The guest's console; Ctrl-A X ends it." >&2
+	fi
+	qemu+=(-kernel "$out/$image" -initrd "$boot/initrd" -append "$cmdline")
+	timeout --foreground -k 5 "${limit:-0}" "${qemu[@]}" <&0 2>"$boot/qemu.log" || status=$?
+	[ -z "$RUN" ] || wait $!
+	return "$status"
+}
+
+# Keeps the console of a boot that went wrong, and shows its end.
+show_console() {
+	cp "$boot/console" "$mine/log/console"
+	[ ! -s "$boot/qemu.log" ] || cat "$boot/qemu.log" >&2
+	{
+		echo "--- the console's last lines:"
+		tail -n "${1:-40}" "$boot/console" | tr -d '\r'
+		echo "--- all of it: $mine/log/console"
+	} >&2
+}
+
+# boot_guest: the guest's verdict as status; 124 if the time was up, 125 if the
+# kernel warned, oopsed or panicked, or memory leaked
+boot_guest() {
+	local status=0 verdict
+	new_boot
+	add_files
+	set_machine
+	add_devices
+	[ -z "$DTS" ] || add_device_tree
+	run_qemu || status=$?
+	verdict=$(cat "$boot/verdict" 2>/dev/null || true)
+	case $verdict in
+	leak)
+		echo "error: the kernel lost memory (kmemleak)" >&2
+		show_console 60
+		return 125
+		;;
+	'') ;;
+	*) return "$verdict" ;;
+	esac
+	if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+		echo "error: the guest was not done after ${TIMEOUT:-300} s" >&2
+		show_console
+		return 124
+	fi
+	echo "error: the guest ended without a verdict: its kernel warned, oopsed or panicked" >&2
+	show_console
+	return 125
+}
