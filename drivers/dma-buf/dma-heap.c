@@ -128,21 +128,24 @@ VISIBLE_IF_KUNIT bool dma_heap_round_len(u64 len, size_t *size)
 EXPORT_SYMBOL_IF_KUNIT(dma_heap_round_len);
 
 /*
- * Takes a request through the heap, counts and traces how it ended. The file
- * and whoever else comes here hold a reference to @heap.
+ * Takes a request through the heap, counts and traces how it ended. The caller
+ * has a reference to @heap.
  */
 static struct dma_buf *dma_heap_allocate(struct dma_heap *heap, size_t size,
 					 u32 fd_flags, u64 heap_flags)
 {
 	const struct dma_heap_ops *ops;
-	struct dma_buf *dmabuf;
+	struct dma_buf *dmabuf = NULL;
 	int idx;
 
 	idx = srcu_read_lock(&dma_heap_srcu);
 	ops = srcu_dereference(heap->ops, &dma_heap_srcu);
-	dmabuf = ops ? ops->allocate(heap, size, fd_flags, heap_flags) :
-		       ERR_PTR(-ENODEV);
+	if (ops)
+		dmabuf = ops->allocate(heap, size, fd_flags, heap_flags);
 	srcu_read_unlock(&dma_heap_srcu, idx);
+
+	if (!dmabuf)
+		return ERR_PTR(-ENODEV);
 
 	if (IS_ERR(dmabuf)) {
 		atomic_long_inc(&heap->failures);
@@ -537,11 +540,23 @@ static int dma_heap_publish(struct dma_heap *heap)
 		return -EEXIST;
 
 	ret = cdev_device_add(&heap->cdev, &heap->dev);
-	if (ret)
+	if (ret) {
+		/* The number could be opened for a moment */
+		dma_heap_disable(heap);
 		return ret;
+	}
 
 	list_add_tail(&heap->node, &dma_heaps);
 	return 0;
+}
+
+/* The name is free again once nothing in /dev and sysfs has it any more */
+static void dma_heap_unpublish(struct dma_heap *heap)
+{
+	guard(mutex)(&dma_heaps_lock);
+
+	cdev_device_del(&heap->cdev, &heap->dev);
+	list_del_init(&heap->node);
 }
 
 /**
@@ -584,8 +599,6 @@ struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
 	ret = dma_heap_publish(heap);
 	if (ret) {
 		pr_err("cannot add heap %s: %pe\n", exp_info->name, ERR_PTR(ret));
-		/* The cdev may have been open for a moment */
-		dma_heap_disable(heap);
 		put_device(&heap->dev);
 		return ERR_PTR(ret);
 	}
@@ -602,14 +615,13 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_add, "DMA_BUF_HEAP");
  * the heap's operations and nobody enters them any more. Buffers that were
  * handed out live on and keep what they need, their module included.
  *
- * Context: process context, sleeps. Not from within &dma_heap_ops.allocate.
+ * Context: process context, sleeps, as long as an allocation from any heap may
+ * take. Not from within &dma_heap_ops.allocate, and not with a lock that any
+ * heap takes there.
  */
 void dma_heap_remove(struct dma_heap *heap)
 {
-	scoped_guard(mutex, &dma_heaps_lock)
-		list_del_init(&heap->node);
-
-	cdev_device_del(&heap->cdev, &heap->dev);
+	dma_heap_unpublish(heap);
 	dma_heap_disable(heap);
 	put_device(&heap->dev);
 }
