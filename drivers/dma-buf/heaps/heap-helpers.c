@@ -12,8 +12,9 @@
  * dma_buf_ops from these and puts its own functions where it differs; what it
  * says about its memory is in a &struct heap_backing.
  *
- * Memory is described by physical extents and not by pages: not all memory of a
- * heap has a &struct page that may be touched. The extents never change while
+ * Memory is described by physical extents and not by pages: buffers are made
+ * of few large pieces, and not all memory has a &struct page that may be
+ * touched. The functions that need one say so. The extents never change while
  * the dma-buf exists, so reading them needs no lock.
  *
  * Locking: the dma-buf's reservation lock protects all that changes, which is
@@ -74,6 +75,12 @@ struct heap_attachment {
 };
 
 /*
+ * For what describes a buffer and its importers: charged to whoever asks, who
+ * is told if there is no memory, and not somebody else killed or the log filled
+ */
+#define HEAP_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+/*
  * Making and giving up a buffer
  */
 
@@ -94,8 +101,7 @@ struct heap_buffer *heap_buffer_create(struct dma_heap *heap,
 {
 	struct heap_buffer *buffer;
 
-	buffer = kvzalloc(struct_size(buffer, extents, max_extents),
-			  GFP_KERNEL);
+	buffer = kvzalloc(struct_size(buffer, extents, max_extents), HEAP_GFP);
 	if (!buffer)
 		return NULL;
 
@@ -118,6 +124,23 @@ void heap_buffer_destroy(struct heap_buffer *buffer)
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_destroy, "DMA_BUF_HEAP");
 
+/*
+ * Whether memory at @start can make @last longer. Where each memory section
+ * has a memory map of its own, the struct pages of two sections do not follow
+ * each other, as those of an sg entry must.
+ */
+static bool heap_extent_continues(const struct heap_extent *last,
+				  phys_addr_t start)
+{
+	if (last->start + last->size != start)
+		return false;
+#if defined(CONFIG_SPARSEMEM) && !defined(CONFIG_SPARSEMEM_VMEMMAP)
+	return !IS_ALIGNED(PHYS_PFN(start), PAGES_PER_SECTION);
+#else
+	return true;
+#endif
+}
+
 /**
  * heap_buffer_add_extent - put more memory at the end of a buffer
  * @buffer:	not yet exported, with room for one more extent
@@ -132,23 +155,18 @@ EXPORT_SYMBOL_NS_GPL(heap_buffer_destroy, "DMA_BUF_HEAP");
 void heap_buffer_add_extent(struct heap_buffer *buffer, phys_addr_t start,
 			    size_t size)
 {
-	struct heap_extent *last = NULL;
+	unsigned int n = buffer->nr_extents;
 
-	if (buffer->nr_extents)
-		last = &buffer->extents[buffer->nr_extents - 1];
-
-	buffer->size += size;
-	if (last && last->start + last->size == start) {
-		last->size += size;
-		return;
+	if (n && heap_extent_continues(&buffer->extents[n - 1], start)) {
+		buffer->extents[n - 1].size += size;
+	} else {
+		if (WARN_ON(n == buffer->max_extents))
+			return;
+		buffer->extents[n].start = start;
+		buffer->extents[n].size = size;
+		buffer->nr_extents++;
 	}
-
-	if (WARN_ON(buffer->nr_extents == buffer->max_extents))
-		return;
-	buffer->extents[buffer->nr_extents++] = (struct heap_extent) {
-		.start = start,
-		.size = size,
-	};
+	buffer->size += size;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_add_extent, "DMA_BUF_HEAP");
 
@@ -163,8 +181,8 @@ EXPORT_SYMBOL_NS_GPL(heap_buffer_add_extent, "DMA_BUF_HEAP");
  * Context: process context, may sleep.
  *
  * Return: the dma-buf, which has taken over @buffer with its memory, or
- * ERR_PTR() as dma_buf_export() returns it; then all of @buffer still is the
- * caller's.
+ * ERR_PTR(): -ENODEV if @owner is being unloaded, else as dma_buf_export()
+ * returns it; then all of @buffer still is the caller's.
  */
 struct dma_buf *heap_buffer_export(struct heap_buffer *buffer,
 				   const struct dma_buf_ops *ops,
@@ -181,9 +199,10 @@ struct dma_buf *heap_buffer_export(struct heap_buffer *buffer,
 	struct dma_buf *dmabuf;
 
 	dmabuf = dma_buf_export(&exp_info);
-	if (!IS_ERR(dmabuf))
-		dma_heap_account_buffer(buffer->heap, buffer->size);
+	if (IS_ERR(dmabuf))
+		return dmabuf == ERR_PTR(-ENOENT) ? ERR_PTR(-ENODEV) : dmabuf;
 
+	dma_heap_account_buffer(buffer->heap, buffer->size);
 	return dmabuf;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_export, "DMA_BUF_HEAP");
@@ -290,6 +309,8 @@ static void heap_table_init(struct sg_table *table, struct scatterlist *sgl,
  * @dmabuf:	of a &struct heap_buffer
  * @attach:	the new attachment
  *
+ * Makes the importer's sg table, for memory with struct pages.
+ *
  * Context: process context, may sleep.
  *
  * Return: 0 or -ENOMEM.
@@ -302,7 +323,7 @@ int heap_buffer_attach(struct dma_buf *dmabuf,
 	struct heap_attachment *a;
 
 	/* Both tables, and all that belongs to the importer, in one piece */
-	a = kvzalloc(struct_size(a, entries, size_mul(n, 2)), GFP_KERNEL);
+	a = kvzalloc(struct_size(a, entries, size_mul(n, 2)), HEAP_GFP);
 	if (!a)
 		return -ENOMEM;
 
@@ -401,9 +422,13 @@ EXPORT_SYMBOL_NS_GPL(heap_buffer_unmap, "DMA_BUF_HEAP");
  */
 static void heap_buffer_sync_for_cpu(struct dma_buf *dmabuf)
 {
+	struct heap_buffer *buffer = dmabuf->priv;
 	struct dma_buf_attachment *attach;
 
 	dma_resv_assert_held(dmabuf->resv);
+
+	if (buffer->backing->dma_attrs & DMA_ATTR_SKIP_CPU_SYNC)
+		return;
 
 	list_for_each_entry(attach, &dmabuf->attachments, node) {
 		struct heap_attachment *a = attach->priv;
@@ -416,9 +441,13 @@ static void heap_buffer_sync_for_cpu(struct dma_buf *dmabuf)
 
 static void heap_buffer_sync_for_device(struct dma_buf *dmabuf)
 {
+	struct heap_buffer *buffer = dmabuf->priv;
 	struct dma_buf_attachment *attach;
 
 	dma_resv_assert_held(dmabuf->resv);
+
+	if (buffer->backing->dma_attrs & DMA_ATTR_SKIP_CPU_SYNC)
+		return;
 
 	list_for_each_entry(attach, &dmabuf->attachments, node) {
 		struct heap_attachment *a = attach->priv;
@@ -455,9 +484,10 @@ int heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 		return ret;
 
 	dma_resv_lock(dmabuf->resv, NULL);
+	heap_buffer_sync_for_cpu(dmabuf);
+	/* An int suffices where caches alias: addresses there have 32 bits */
 	if (buffer->vaddr)
 		invalidate_kernel_vmap_range(buffer->vaddr, buffer->size);
-	heap_buffer_sync_for_cpu(dmabuf);
 	dma_resv_unlock(dmabuf->resv);
 	return 0;
 }
@@ -521,8 +551,8 @@ EXPORT_SYMBOL_IF_KUNIT(heap_buffer_find_extent);
  *
  * Context: process context, may sleep. The mm's mmap lock is held for writing.
  *
- * Return: 0; -EINVAL if @vma is private and could be written, or reaches past
- * the end; what remap_pfn_range() returns.
+ * Return: 0; -EINVAL if @vma is private, or reaches past the end; what
+ * remap_pfn_range() returns.
  */
 int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
@@ -565,7 +595,7 @@ static struct page **heap_buffer_pages(const struct heap_buffer *buffer)
 	unsigned int i;
 
 	pages = kvmalloc_array(buffer->size >> PAGE_SHIFT, sizeof(*pages),
-			       GFP_KERNEL);
+			       HEAP_GFP);
 	if (!pages)
 		return NULL;
 
@@ -584,6 +614,8 @@ static struct page **heap_buffer_pages(const struct heap_buffer *buffer)
  * heap_buffer_vmap - &dma_buf_ops.vmap
  * @dmabuf:	of a &struct heap_buffer, not mapped by the kernel yet
  * @map:	set to the mapping
+ *
+ * For memory with struct pages.
  *
  * Context: process context, may sleep. The reservation lock is held.
  *

@@ -42,9 +42,10 @@ struct system_heap {
 };
 
 /*
- * A block of an order that is not cheap to get is taken only if it lies ready:
- * smaller ones serve as well. Single pages are worth reclaim, but never the OOM
- * killer: the one who asked is told.
+ * A block of an order that is not cheap to get is taken only if it lies ready,
+ * since smaller ones serve as well; kswapd may make more for the next one.
+ * Single pages are worth reclaim, but never the OOM killer: the one who asked
+ * is told.
  */
 static gfp_t system_heap_gfp(unsigned int order)
 {
