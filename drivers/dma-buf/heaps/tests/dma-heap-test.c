@@ -9,10 +9,16 @@
 #include <linux/dma-heap.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
+#include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/sched/task.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <uapi/linux/dma-heap.h>
 
 #include "internals.h"
@@ -56,6 +62,12 @@ static struct dma_heap *test_add(const char *name, void *priv)
 	return dma_heap_add(&exp_info);
 }
 
+static void test_remove(void *heap)
+{
+	dma_heap_remove(heap);
+}
+
+/* A heap that is removed at the latest when the test ends */
 static struct test_heap *test_heap_new(struct kunit *test, const char *name)
 {
 	struct test_heap *th = kunit_kzalloc(test, sizeof(*th), GFP_KERNEL);
@@ -66,6 +78,9 @@ static struct test_heap *test_heap_new(struct kunit *test, const char *name)
 	init_completion(&th->removed);
 	th->heap = test_add(name, th);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, th->heap);
+	KUNIT_ASSERT_EQ(test,
+			kunit_add_action_or_reset(test, test_remove, th->heap),
+			0);
 	return th;
 }
 
@@ -202,7 +217,7 @@ static void test_find(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, dma_heap_find("kunit-find2"));
 
 	/* What was found stays valid when the heap is removed */
-	dma_heap_remove(th->heap);
+	kunit_release_action(test, test_remove, th->heap);
 	KUNIT_EXPECT_NULL(test, dma_heap_find("kunit-find"));
 	KUNIT_EXPECT_STREQ(test, dma_heap_get_name(heap), "kunit-find");
 	KUNIT_EXPECT_PTR_EQ(test, dma_heap_buffer_alloc(heap, 1, O_RDWR, 0),
@@ -229,7 +244,6 @@ static void test_buffer_alloc_checks(struct kunit *test)
 	/* The heap's own errno comes through */
 	KUNIT_EXPECT_PTR_EQ(test, dma_heap_buffer_alloc(th->heap, 1, O_RDWR, 0),
 			    ERR_PTR(-ENOSPC));
-	dma_heap_remove(th->heap);
 }
 
 static int allocate_thread(void *data)
@@ -250,6 +264,23 @@ static int remove_thread(void *data)
 	return 0;
 }
 
+/* Runs @fn in a thread that is there until thread_end() */
+static struct task_struct *thread_begin(struct kunit *test,
+					int (*fn)(void *data), void *data)
+{
+	struct task_struct *thread = kthread_run(fn, data, "kunit-heap");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread);
+	get_task_struct(thread);
+	return thread;
+}
+
+static void thread_end(struct task_struct *thread)
+{
+	kthread_stop(thread);
+	put_task_struct(thread);
+}
+
 /* Removal is under way once the name is gone */
 static void wait_for_removal(const char *name)
 {
@@ -264,27 +295,84 @@ static void wait_for_removal(const char *name)
 static void test_remove_waits_for_allocation(struct kunit *test)
 {
 	struct test_heap *th = test_heap_new(test, "kunit-wait");
-	struct dma_heap *heap = dma_heap_find("kunit-wait");
-	struct task_struct *thread;
+	struct task_struct *allocator, *remover;
+	struct dma_heap *heap;
+
+	/* For the allocator, which must not rely on the heap's own reference */
+	heap = dma_heap_find("kunit-wait");
+	KUNIT_ASSERT_NOT_NULL(test, heap);
 
 	th->wait = true;
-	thread = kthread_run(allocate_thread, th, "kunit-alloc");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread);
+	allocator = thread_begin(test, allocate_thread, th);
 	wait_for_completion(&th->entered);
 
-	thread = kthread_run(remove_thread, th, "kunit-remove");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread);
+	kunit_remove_action(test, test_remove, th->heap);
+	remover = thread_begin(test, remove_thread, th);
 	wait_for_removal("kunit-wait");
 
-	/* It has every chance to finish early, and must not take it */
+	/* Whether it waits cannot be awaited; it gets the time not to */
 	KUNIT_EXPECT_EQ(test,
 			wait_for_completion_timeout(&th->removed, HZ / 5), 0);
 
 	complete(&th->proceed);
-	wait_for_completion(&th->removed);
+	thread_end(remover);
+	thread_end(allocator);
 	KUNIT_EXPECT_TRUE(test, th->left_when_removed);
 	dma_heap_put(heap);
 }
+
+#if IS_ENABLED(CONFIG_DEVTMPFS) && IS_ENABLED(CONFIG_MMU)
+/* The tests run before anybody has mounted /dev */
+static struct file *test_open_node(struct kunit *test, const char *name)
+{
+	struct file_system_type *devtmpfs = get_fs_type("devtmpfs");
+	struct vfsmount *mnt;
+	struct file *file;
+
+	KUNIT_ASSERT_NOT_NULL(test, devtmpfs);
+	mnt = kern_mount(devtmpfs);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
+	file = file_open_root_mnt(mnt, name, O_RDONLY, 0);
+	kern_unmount(mnt);
+	return file;
+}
+
+static void test_remove_with_open_file(struct kunit *test)
+{
+	struct dma_heap_allocation_data data = { .len = 1 };
+	struct test_heap *th = test_heap_new(test, "kunit-open");
+	unsigned long arg;
+	struct file *file;
+
+	arg = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	KUNIT_ASSERT_NE(test, arg, 0);
+	KUNIT_ASSERT_EQ(test,
+			copy_to_user((void __user *)arg, &data, sizeof(data)),
+			0);
+
+	file = test_open_node(test, "dma_heap/kunit-open");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_EXPECT_EQ(test,
+			file->f_op->unlocked_ioctl(file, DMA_HEAP_IOCTL_ALLOC,
+						   arg), -ENOSPC);
+
+	kunit_release_action(test, test_remove, th->heap);
+	KUNIT_EXPECT_EQ(test,
+			file->f_op->unlocked_ioctl(file, DMA_HEAP_IOCTL_ALLOC,
+						   arg), -ENODEV);
+	KUNIT_EXPECT_PTR_EQ(test, test_open_node(test, "dma_heap/kunit-open"),
+			    ERR_PTR(-ENOENT));
+
+	fput(file);
+	flush_delayed_fput();
+}
+#else
+static void test_remove_with_open_file(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_DEVTMPFS and CONFIG_MMU");
+}
+#endif
 
 static void test_too_many(struct kunit *test)
 {
@@ -344,6 +432,7 @@ static struct kunit_case dma_heap_cases[] = {
 	KUNIT_CASE(test_find),
 	KUNIT_CASE(test_buffer_alloc_checks),
 	KUNIT_CASE(test_remove_waits_for_allocation),
+	KUNIT_CASE(test_remove_with_open_file),
 	KUNIT_CASE(test_too_many),
 	KUNIT_CASE(test_devm),
 	{}
