@@ -568,9 +568,12 @@ static long testdev_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 
 	down_read(&td->lock);
 	if (td->dev) {
-		mutex_lock(&tf->lock);
-		ret = testdev_command(tf, cmd, (void __user *)arg);
-		mutex_unlock(&tf->lock);
+		/* Others may wait for a slow engine */
+		ret = mutex_lock_killable(&tf->lock);
+		if (!ret) {
+			ret = testdev_command(tf, cmd, (void __user *)arg);
+			mutex_unlock(&tf->lock);
+		}
 	}
 	up_read(&td->lock);
 	return ret;
@@ -915,7 +918,10 @@ static int edu_move(struct testdev *td, dma_addr_t addr, void *buf, size_t len,
 	dma_addr_t to = write ? addr : edu->buf_dma;
 	int ret;
 
-	mutex_lock(&edu->lock);
+	ret = mutex_lock_killable(&edu->lock);
+	if (ret)
+		return ret;
+
 	if (write)
 		memcpy(edu->buf, buf, len);
 	ret = edu_transfer(edu, from, EDU_BUF, len, 0) ?:
