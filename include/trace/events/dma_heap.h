@@ -25,7 +25,7 @@ TRACE_EVENT(dma_heap_alloc,
 		  __entry->ino)
 );
 
-/* A heap refused to make a buffer; @len as asked, rounded up to a page */
+/* A heap made no buffer; @len as asked, rounded up to a page */
 TRACE_EVENT(dma_heap_alloc_fail,
 	TP_PROTO(const char *heap, size_t len, int error),
 	TP_ARGS(heap, len, error),
@@ -43,7 +43,7 @@ TRACE_EVENT(dma_heap_alloc_fail,
 		  __entry->error)
 );
 
-/* The last reference to a buffer is gone and its memory goes back */
+/* The memory of a buffer went back, for heaps that account their buffers */
 TRACE_EVENT(dma_heap_release,
 	TP_PROTO(const char *heap, size_t len),
 	TP_ARGS(heap, len),
