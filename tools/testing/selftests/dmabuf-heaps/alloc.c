@@ -256,7 +256,7 @@ TEST_HEAP(zeroed)
 	unsigned int i, round;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		for (round = 0; round < 4; round++) {
+		for (round = 0; round < 2; round++) {
 			ASSERT_EQ(0, buffer_alloc(&buffer, self->heap,
 						  sizes[i]));
 			/* The model of a new buffer is zero */

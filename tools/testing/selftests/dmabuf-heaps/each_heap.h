@@ -55,14 +55,19 @@ FIXTURE_VARIANT(device)
 #pragma GCC diagnostic ignored "-Wunused-function"
 
 /*
- * A size that exercises much: large, no power of two, so that a heap that
+ * A size that the heap gives, up to @most, and no power of two: a heap that
  * gathers blocks needs many of them, each of another size
  */
-static size_t big_size(int heap)
+static size_t odd_size(int heap, size_t most)
 {
-	size_t size = heap_fit(heap, BIG_MOST);
+	size_t size = heap_fit(heap, most);
 
 	return size > page_size() ? size - page_size() : size;
+}
+
+static size_t big_size(int heap)
+{
+	return odd_size(heap, BIG_MOST);
 }
 
 /* Fails the test if something is still held that was not held @before */

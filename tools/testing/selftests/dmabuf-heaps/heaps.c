@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -415,6 +416,75 @@ long dma_api_errors(void)
 	if (fscanf(file, "%li", &count) != 1)
 		count = -1;
 	fclose(file);
+	return count;
+}
+
+int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t ret;
+
+	if (fd < 0)
+		return -1;
+	ret = write(fd, text, strlen(text));
+	close(fd);
+	return ret < 0 ? -1 : 0;
+}
+
+/* Names a file of the part of tracing that is for @event alone */
+static char *trace_path(char *path, size_t size, const char *event,
+			const char *file)
+{
+	snprintf(path, size, "/sys/kernel/tracing/instances/dmabuf-heaps-%s%s",
+		 strchr(event, '/') + 1, file);
+	return path;
+}
+
+static int trace_set(const char *event, const char *file, const char *text)
+{
+	char path[256], name[128];
+
+	snprintf(name, sizeof(name), "/events/%s/%s", event, file);
+	return write_file(trace_path(path, sizeof(path), event, name), text);
+}
+
+int trace_start(const char *event, const char *filter)
+{
+	char path[256];
+
+	trace_path(path, sizeof(path), event, "");
+	/* One may be left of a test that failed */
+	rmdir(path);
+	if (mkdir(path, 0700))
+		return -1;
+	if (!trace_set(event, "filter", filter) &&
+	    !trace_set(event, "enable", "1"))
+		return 0;
+	rmdir(path);
+	return -1;
+}
+
+int trace_count(const char *event)
+{
+	char path[256], line[256];
+	int count = 0;
+	FILE *trace;
+
+	trace = fopen(trace_path(path, sizeof(path), event, "/trace"), "re");
+	if (!trace)
+		return -1;
+	while (fgets(line, sizeof(line), trace))
+		count += line[0] != '#';
+	fclose(trace);
+	return count;
+}
+
+int trace_stop(const char *event)
+{
+	int count = trace_count(event);
+	char path[256];
+
+	rmdir(trace_path(path, sizeof(path), event, ""));
 	return count;
 }
 

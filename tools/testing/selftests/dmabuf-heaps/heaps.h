@@ -126,8 +126,20 @@ int import_fill(const struct import *import, struct buffer *buffer,
 ssize_t import_differs(const struct import *import,
 		       const struct buffer *buffer);
 
+int write_file(const char *path, const char *text);
+
 /* What a debug kernel's check of DMA calls found so far; -1 without it */
 long dma_api_errors(void);
+
+/*
+ * Traces an event (its subsystem and name) as far as @filter lets it pass, apart
+ * from all other tracing. -1 if this kernel has no such event.
+ */
+int trace_start(const char *event, const char *filter);
+/* Returns how many events there were until now */
+int trace_count(const char *event);
+/* The same, and ends the tracing */
+int trace_stop(const char *event);
 
 int fd_send(int sock, int fd);
 int fd_receive(int sock);

@@ -17,6 +17,52 @@ static const __u64 accesses[] = {
 	DMA_BUF_SYNC_READ, DMA_BUF_SYNC_WRITE, DMA_BUF_SYNC_RW,
 };
 
+/* Whether this machine has memory that the device cannot address */
+static bool has_memory_beyond(__u64 dma_mask)
+{
+	FILE *file = fopen("/proc/iomem", "re");
+	unsigned long long end, highest = 0;
+	char line[128];
+
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		if (strstr(line, "System RAM") &&
+		    sscanf(line, "%*x-%llx", &end) == 1 && end > highest)
+			highest = end;
+	}
+	fclose(file);
+	return highest > dma_mask;
+}
+
+static bool can_import(int heap, int dev, size_t size)
+{
+	int dmabuf = heap_alloc(heap, size);
+	struct import import = { };
+	bool can;
+
+	can = !import_begin(&import, dev, dmabuf,
+			    DMA_BUF_TESTDEV_BIDIRECTIONAL);
+	if (can)
+		import_detach(&import);
+	close(dmabuf);
+	return can || !has_memory_beyond(import.info.dma_mask);
+}
+
+/*
+ * A large size, but none of which it is normal that it cannot be imported:
+ * memory out of a device's reach is mapped by way of memory within, and of
+ * that a kernel gives small pieces only
+ */
+static size_t import_size(int heap, int dev)
+{
+	size_t page = page_size(), size = big_size(heap);
+
+	while (size > page && !can_import(heap, dev, size))
+		size = size / page / 2 * page;
+	return size;
+}
+
 /*
  * For most tests: more than one block, but few, since an engine may take half a
  * second where one ends and the next begins
@@ -59,7 +105,8 @@ static void expect_entries(struct __test_metadata *_metadata,
 TEST_DEVICE(map_directions)
 {
 	const size_t sizes[] = {
-		page_size(), 3 * page_size(), big_size(self->heap),
+		page_size(), 3 * page_size(),
+		import_size(self->heap, self->dev),
 	};
 	struct import import;
 	unsigned int i, j;
@@ -86,7 +133,8 @@ TEST_DEVICE(device_reads)
 	struct buffer buffer;
 	struct import import;
 
-	alloc_filled(_metadata, &buffer, self->heap, big_size(self->heap));
+	alloc_filled(_metadata, &buffer, self->heap,
+		     import_size(self->heap, self->dev));
 	ASSERT_EQ(0, import_begin(&import, self->dev, buffer.fd,
 				  DMA_BUF_TESTDEV_TO_DEVICE));
 	EXPECT_EQ(-1, import_differs(&import, &buffer));
@@ -100,7 +148,8 @@ TEST_DEVICE(device_writes)
 	struct buffer buffer;
 	struct import import;
 
-	alloc_filled(_metadata, &buffer, self->heap, big_size(self->heap));
+	alloc_filled(_metadata, &buffer, self->heap,
+		     import_size(self->heap, self->dev));
 	ASSERT_EQ(0, import_begin(&import, self->dev, buffer.fd,
 				  DMA_BUF_TESTDEV_FROM_DEVICE));
 	EXPECT_EQ(0, import_fill(&import, &buffer, ~SEED));
@@ -238,6 +287,46 @@ TEST_DEVICE(sync_in_any_direction)
 	buffer_free(&buffer);
 }
 
+/*
+ * Maps one buffer after the other until the device can have no more. Returns
+ * how many, and in @error the errno of mapping the next one, or 0.
+ */
+static int map_many(int heap, int dev, struct import *imports, int most,
+		    int *error)
+{
+	size_t size = big_size(heap);
+	int count, dmabuf;
+
+	*error = 0;
+	for (count = 0; count < most && !*error; count += !*error) {
+		dmabuf = heap_alloc(heap, size);
+		if (dmabuf < 0)
+			break;
+		if (import_begin(&imports[count], dev, dmabuf,
+				 DMA_BUF_TESTDEV_BIDIRECTIONAL))
+			*error = errno;
+		close(dmabuf);
+	}
+	return count;
+}
+
+/*
+ * Memory out of a device's reach is mapped by way of memory within, and when
+ * that is all taken it is not the heap that has run out
+ */
+TEST_DEVICE(many_mappings)
+{
+	struct import imports[16];
+	int count, error;
+
+	count = map_many(self->heap, self->dev, imports, ARRAY_SIZE(imports),
+			 &error);
+	while (count--)
+		EXPECT_EQ(0, import_detach(&imports[count]));
+	EXPECT_TRUE(!error || error == EIO)
+		TH_LOG("%s", strerror(error));
+}
+
 TEST_DEVICE(buffer_lives_with_attachment)
 {
 	struct buffer buffer;
@@ -262,7 +351,7 @@ TEST_DEVICE(closed_while_mapped)
 
 	dev = testdev_open(variant->dev);
 	ASSERT_LE(0, dev);
-	dmabuf = heap_alloc(self->heap, big_size(self->heap));
+	dmabuf = heap_alloc(self->heap, small_size());
 	ASSERT_LE(0, dmabuf);
 	ASSERT_EQ(0, import_begin(&import, dev, dmabuf,
 				  DMA_BUF_TESTDEV_BIDIRECTIONAL));

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 
 /* More steps than exhausting a heap takes */
 #define CHUNKS_MAX	64
@@ -13,12 +14,7 @@
 /* Kernels that get this wrong shall kill this process before others */
 static void be_the_first_victim(void)
 {
-	FILE *file = fopen("/proc/self/oom_score_adj", "we");
-
-	if (file) {
-		fputs("1000", file);
-		fclose(file);
-	}
+	write_file("/proc/self/oom_score_adj", "1000");
 }
 
 /*
@@ -223,40 +219,92 @@ TEST_HEAP(no_descriptor_left)
 	EXPECT_EQ(allocations, heap_counter(variant->name, "allocations"));
 }
 
-/* Says so by a byte into @told, then allocates until it is killed */
-static void allocate_for_ever(int heap, size_t size, int told)
+static void allocate_for_ever(int heap, size_t size)
 {
 	int dmabuf;
 
-	if (write(told, "", 1) != 1)
-		_exit(1);
-	for (;;) {
-		dmabuf = heap_alloc(heap, size);
-		if (dmabuf < 0)
-			_exit(2);
+	while ((dmabuf = heap_alloc(heap, size)) >= 0)
 		close(dmabuf);
-	}
+	_exit(1);
+}
+
+static size_t free_memory(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) ? 0 : (size_t)info.freeram * info.mem_unit;
+}
+
+/* How to tell that a process is in the middle of a large allocation */
+struct middle {
+	size_t size;
+	/* Contiguous memory is given at once, then cleared */
+	bool at_once;
+	/* Else half of it is given when so little is left */
+	size_t left;
+};
+
+#define GIVEN_AT_ONCE	"cma/cma_alloc_finish"
+
+/* Watches for the next allocation of @size bytes */
+static void middle_watch(struct middle *middle, size_t size)
+{
+	char filter[64];
+
+	snprintf(filter, sizeof(filter), "errorno == 0 && count >= %zu",
+		 size / page_size());
+	trace_start(GIVEN_AT_ONCE, filter);
+	middle->size = size;
+	middle->left = free_memory() - size / 2;
+}
+
+static bool middle_reached(const struct middle *middle)
+{
+	if (middle->at_once)
+		return trace_count(GIVEN_AT_ONCE) > 0;
+	return free_memory() <= middle->left;
+}
+
+/* Finds out which of the two the heap does */
+static void middle_init(struct middle *middle, int heap, size_t size)
+{
+	middle_watch(middle, size);
+	close(heap_alloc(heap, size));
+	middle->at_once = trace_stop(GIVEN_AT_ONCE) > 0;
 }
 
 /* Kills a process in its allocation; returns its status as of waitpid() */
 static int kill_allocator(struct __test_metadata *_metadata, int heap,
-			  size_t size)
+			  struct middle *middle)
 {
-	int pipes[2], status;
-	pid_t child;
-	char byte;
+	pid_t child, ended = 0;
+	int status = 0;
 
-	ASSERT_EQ(0, pipe(pipes));
+	middle_watch(middle, middle->size);
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child)
-		allocate_for_ever(heap, size, pipes[1]);
-	EXPECT_EQ(1, read(pipes[0], &byte, 1));
-	EXPECT_EQ(0, kill(child, SIGKILL));
-	EXPECT_EQ(child, waitpid(child, &status, 0));
-	close(pipes[0]);
-	close(pipes[1]);
+		allocate_for_ever(heap, middle->size);
+	while (!ended && !middle_reached(middle))
+		ended = waitpid(child, &status, WNOHANG);
+	if (!ended) {
+		EXPECT_EQ(0, kill(child, SIGKILL));
+		EXPECT_EQ(child, waitpid(child, &status, 0));
+	}
+	trace_stop(GIVEN_AT_ONCE);
 	return status;
+}
+
+#define FAILED	"dma_heap/dma_heap_alloc_fail"
+
+/* Starts to count allocations of the heap that end with EINTR */
+static bool watch_interrupted(const char *heap)
+{
+	char filter[128];
+
+	snprintf(filter, sizeof(filter), "heap == \"%s\" && error == %d", heap,
+		 -EINTR);
+	return !trace_start(FAILED, filter);
 }
 
 /*
@@ -267,22 +315,26 @@ TEST_HEAP(killed)
 {
 	size_t size = heap_fit(self->heap, ram_size() / 4);
 	const char *heap = variant->name;
+	struct middle middle;
 	long long failures;
 	int status, i;
 
 	if (size < 16 * MIB)
 		SKIP(return, "no allocation here takes long");
 	failures = heap_counter(heap, "failures");
+	if (failures < 0 || !watch_interrupted(heap))
+		SKIP(return, "this kernel does not tell what became of it");
 	be_the_first_victim();
-	for (i = 0; i < 20; i++) {
-		status = kill_allocator(_metadata, self->heap, size);
+	middle_init(&middle, self->heap, size);
+	/* It may be between two allocations when it is killed */
+	for (i = 0; i < 10 && heap_counter(heap, "failures") == failures; i++) {
+		status = kill_allocator(_metadata, self->heap, &middle);
 		ASSERT_TRUE(WIFSIGNALED(status));
 		ASSERT_EQ(SIGKILL, WTERMSIG(status));
 		EXPECT_EQ(self->before.bytes, heap_counter(heap, "bytes"));
-		if (failures >= 0 && heap_counter(heap, "failures") > failures)
-			break;
 	}
-	EXPECT_TRUE(failures < 0 || heap_counter(heap, "failures") > failures);
+	EXPECT_EQ(failures + 1, heap_counter(heap, "failures"));
+	EXPECT_EQ(1, trace_stop(FAILED));
 }
 
 int main(int argc, char **argv)
