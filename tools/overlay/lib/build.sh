@@ -22,11 +22,17 @@ set_build() {
 	[ "$(uname -m)" != "$host" ] || cross=
 }
 
+# One build at a time in a tree: this names its lock.
+build_lock() {
+	printf '%s-%s' "$(basename "$mine")" "$(basename "$work")"
+}
+
 # make in the kernel tree, for this kernel
 kmake() {
 	make -C "$tree" O="$out" ARCH="$ARCH" CROSS_COMPILE="$cross" -j"$JOBS" "$@"
 }
 
+# The files that the configuration is made of
 fragments() {
 	sed -n "s/^$flavour: *//p" "$overlay/configs/flavours" | tr ' ' '\n' |
 		sed "s|.*|$overlay/configs/&.config|"
@@ -84,7 +90,7 @@ build_programs() {
 	local source
 	make -C "$tree/tools/testing/selftests" TARGETS=dmabuf-heaps O="$out" \
 		ARCH="$ARCH" CROSS_COMPILE="$cross" \
-		INSTALL_PATH="$out/root/kselftest" install || true # FIXME
+		FORCE_TARGETS=1 INSTALL_PATH="$out/root/kselftest" install
 	mkdir -p "$out/root/bin"
 	for source in "$overlay"/guest/*.c; do
 		[ ! -e "$source" ] || compile "$source" "$out/root/bin/$(basename "$source" .c)"
@@ -128,10 +134,15 @@ build_key() {
 	} | sha256sum
 }
 
+# is_built KEY: whether this kernel's last complete build had that key
+is_built() {
+	[ "$(cat "$out/built" 2>/dev/null)" = "$1" ]
+}
+
 build_all() {
 	local key
 	key=$(build_key)
-	[ "$(cat "$out/built" 2>/dev/null)" != "$key" ] || return 0
+	! is_built "$key" || return 0
 	rm -f "$out/built"
 	if [ -n "$KERNEL" ]; then
 		step "copying the kernel tree" "$logs/tree" tree_of_user
@@ -156,5 +167,6 @@ need_guest() {
 		locked "kernels-$BASE" need_kernel_source
 	fi
 	locked "busybox-$ARCH" need_busybox
-	locked "$(basename "$mine")-$(basename "$work")" build_all
+	is_built "$(build_key)" ||
+		locked "$(build_lock)" build_all
 }

@@ -17,9 +17,11 @@ add_files() {
 		[ -e "$f" ] || die "FILES names $f, which does not exist"
 		cp -a "$f" "$boot/root/root/"
 	done
-	[ -z "$RUN" ] || printf '%s\n' "$RUN" >"$boot/root/etc/guest/run"
-	[ -n "$RUN" ] || printf 'rows %s columns %s\n' "$(tput lines)" "$(tput cols)" \
-		>"$boot/root/etc/guest/terminal"
+	if [ -n "$RUN" ]; then
+		printf '%s\n' "$RUN" >"$boot/root/etc/guest/run"
+	else
+		stty size | sed 's/\(.*\) /rows \1 columns /' >"$boot/root/etc/guest/terminal"
+	fi
 	pack "$boot/root" "$boot/root.cpio"
 	cat "$out/root.cpio" "$boot/root.cpio" >"$boot/initrd"
 }
@@ -70,35 +72,60 @@ add_device_tree() {
 	qemu+=(-dtb "$boot/merged.dtb")
 }
 
-# Runs QEMU; its status says no more than whether the time was up.
-run_qemu() {
-	local limit=$TIMEOUT status=0
-	if [ -n "$RUN" ]; then
-		: "${limit:=300}"
-		qemu+=(-serial "file:$boot/console")
-		mkfifo "$boot/output"
-		cat "$boot/output" &
-	else
-		qemu+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$boot/console"
-			-serial chardev:console)
-		cmdline="$cmdline quiet"
-		echo "The guest's console; Ctrl-A X ends it." >&2
-	fi
-	qemu+=(-kernel "$out/$image" -initrd "$boot/initrd" -append "$cmdline")
-	timeout --foreground -k 5 "${limit:-0}" "${qemu[@]}" <&0 2>"$boot/qemu.log" || status=$?
-	[ -z "$RUN" ] || wait $!
+# What RUN prints comes by a pipe and goes where our own output goes.
+run_with_output() {
+	local keep cat_pid status=0
+	mkfifo "$boot/output"
+	# Open for as long as QEMU runs, so that cat ends even if QEMU never opens
+	# it.
+	exec {keep}<>"$boot/output"
+	cat "$boot/output" {keep}>&- &
+	cat_pid=$!
+	timeout --foreground -k 5 "${TIMEOUT:-300}" "${qemu[@]}" \
+		{keep}>&- </dev/null 2>"$boot/qemu.log" || status=$?
+	exec {keep}>&-
+	wait "$cat_pid"
 	return "$status"
 }
 
-# Keeps the console of a boot that went wrong, and shows its end.
+# The console is the user's terminal, for as long as the user likes.
+run_with_shell() {
+	local status=0
+	echo "The guest's console; Ctrl-A X ends it." >&2
+	timeout --foreground -k 5 "${TIMEOUT:-0}" "${qemu[@]}" 2>"$boot/qemu.log" ||
+		status=$?
+	return "$status"
+}
+
+# Runs QEMU; its status says no more than whether it ran and had the time.
+run_qemu() {
+	qemu+=(-kernel "$out/$image" -initrd "$boot/initrd")
+	if [ -n "$RUN" ]; then
+		qemu+=(-append "$cmdline" -serial "file:$boot/console")
+		run_with_output
+	else
+		qemu+=(-append "$cmdline quiet" -serial chardev:console
+			-chardev "stdio,id=console,mux=on,signal=off,logfile=$boot/console")
+		run_with_shell
+	fi
+}
+
+# Keeps the console of a boot that went wrong (as CONSOLE, where make check wants
+# it), and shows its end.
 show_console() {
-	cp "$boot/console" "$mine/log/console"
-	[ ! -s "$boot/qemu.log" ] || cat "$boot/qemu.log" >&2
+	cp "$boot/console" "${CONSOLE:=$mine/log/console}"
 	{
 		echo "--- the console's last lines:"
-		tail -n "${1:-40}" "$boot/console" | tr -d '\r'
-		echo "--- all of it: $mine/log/console"
+		tail -n 40 "$boot/console" | tr -d '\r'
+		echo "--- all of it: $CONSOLE"
 	} >&2
+}
+
+# failed_boot STATUS REASON: the status, after saying why
+failed_boot() {
+	echo "error: $2" >&2
+	show_console
+	return "$1"
 }
 
 # boot_guest: the guest's verdict as status; 124 if the time was up, 125 if the
@@ -108,25 +135,15 @@ boot_guest() {
 	new_boot
 	add_files
 	set_machine
-	add_devices
 	[ -z "$DTS" ] || add_device_tree
+	add_devices
 	run_qemu || status=$?
 	verdict=$(cat "$boot/verdict" 2>/dev/null || true)
-	case $verdict in
-	leak)
-		echo "error: the kernel lost memory (kmemleak)" >&2
-		show_console 60
-		return 125
-		;;
-	'') ;;
-	*) return "$verdict" ;;
+	case $verdict-$status in
+	leak-*) failed_boot 125 "the kernel lost memory, as kmemleak shows" ;;
+	[0-9]*-*) return "$verdict" ;;
+	-124 | -137) failed_boot 124 "the guest was not done after ${TIMEOUT:-300} s" ;;
+	-0) failed_boot 125 "no verdict came: the guest's kernel warned, oopsed or panicked" ;;
+	*) die "QEMU did not run the guest (status $status): $(cat "$boot/qemu.log")" ;;
 	esac
-	if [ "$status" = 124 ] || [ "$status" = 137 ]; then
-		echo "error: the guest was not done after ${TIMEOUT:-300} s" >&2
-		show_console
-		return 124
-	fi
-	echo "error: the guest ended without a verdict: its kernel warned, oopsed or panicked" >&2
-	show_console
-	return 125
 }

@@ -12,7 +12,7 @@
 # them did. What was planned and never reported counts as failed, as do a
 # result out of order, results without a plan, and "Bail out!".
 
-function fail(name) {
+function fail(name,	i) {
 	for (i = (lines > 20 ? lines - 20 : 0); i < lines; i++)
 		print "| " line[i]
 	lines = 0
@@ -29,12 +29,15 @@ function open_list(depth) {
 	failed_before[top] = failed
 }
 
-function close_list() {
+function close_list(	missing) {
+	missing = planned[top] - seen[top]
 	if (planned[top] < 0)
 		fail("a list of " seen[top] " results without a plan")
-	for (n = seen[top] + 1; n <= planned[top]; n++)
-		fail("test " n " of " planned[top] " never reported" \
-		     (last[top] == "" ? "" : " (the one before was " last[top] ")"))
+	if (planned[top] >= 0 && missing > 0) {
+		fail(missing " of " planned[top] " tests never reported" \
+		     (last[top] == "" ? "" : ", after " last[top]))
+		failed += missing - 1
+	}
 	last[top] = ""
 	top--
 }
