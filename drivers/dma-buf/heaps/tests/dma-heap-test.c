@@ -11,6 +11,7 @@
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -186,8 +187,26 @@ static void test_add_refuses(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, dma_heap_find("kunit-refused"));
 }
 
+/* How many lines of the kernel's log have @text in them */
+static unsigned int count_logged(const char *text)
+{
+	struct kmsg_dump_iter iter;
+	static char line[512];
+	unsigned int n = 0;
+	size_t len;
+
+	kmsg_dump_rewind(&iter);
+	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
+		line[len] = '\0';
+		n += !!strstr(line, text);
+	}
+	return n;
+}
+
 static void test_name_is_unique_and_copied(struct kunit *test)
 {
+	const char *complaint = "cannot create duplicate filename";
+	unsigned int complaints = count_logged(complaint);
 	char name[] = "kunit-name";
 	struct dma_heap *heap;
 
@@ -195,6 +214,8 @@ static void test_name_is_unique_and_copied(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, heap);
 	KUNIT_EXPECT_PTR_EQ(test, test_add("kunit-name", NULL),
 			    ERR_PTR(-EEXIST));
+	/* Found out before sysfs did */
+	KUNIT_EXPECT_EQ(test, count_logged(complaint), complaints);
 
 	memset(name, 'y', sizeof(name) - 1);
 	KUNIT_EXPECT_STREQ(test, dma_heap_get_name(heap), "kunit-name");
