@@ -147,7 +147,8 @@ build_all() {
 	if [ -n "$KERNEL" ]; then
 		step "copying the kernel tree" "$logs/tree" tree_of_user
 	else
-		step "preparing the kernel tree" "$logs/tree" tree_of_base
+		step "preparing the kernel tree" "$logs/tree" \
+			locked "kernels-$BASE" tree_of_base
 	fi
 	step "building the kernel ($BASE, $flavour)" "$logs/kernel-$flavour" build_kernel
 	step "building the test programs" "$logs/programs-$flavour" build_programs

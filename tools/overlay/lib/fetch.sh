@@ -30,55 +30,66 @@ private_apt() {
 		-o APT::Sandbox::User=root -o Acquire::Check-Valid-Until=false
 }
 
-# apt_of SUITE COMMAND...: the machine's own apt, or the suite's
+# apt_of SUITE COMMAND...: the suite's apt, or with "own" the machine's
 apt_of() {
 	local suite=$1
 	shift
-	if [ -n "$suite" ]; then
-		private_apt "$suite" "$(dpkg --print-architecture)" "$@"
-	else
+	if [ "$suite" = own ]; then
 		"$@" -o APT::Sandbox::User=root
+	else
+		private_apt "$suite" "$(dpkg --print-architecture)" "$@"
 	fi
 }
 
-# newest_package SUITE REGEXP
+# update_lists SUITE: only root may renew the machine's own
+update_lists() {
+	if [ "$1" = own ]; then
+		as_root apt-get -q update
+	else
+		apt_of "$1" apt-get -q update
+	fi
+}
+
+# newest_package SUITE REGEXP: nothing if the suite has none
 newest_package() {
-	apt_of "$1" apt-cache pkgnames linux-source- | grep -xE "$2" | sort -V | tail -n 1
+	apt_of "$1" apt-cache pkgnames linux-source- | { grep -xE "$2" || true; } |
+		sort -V | tail -n 1
 }
 
-# find_kernel_package SUITE REGEXP: makes sure that apt knows it, says its name
-find_kernel_package() {
-	local suite=$1 package=$2 name
-	[ -z "$suite" ] || apt_of "$suite" apt-get -q update >&2
-	name=$(newest_package "$suite" "$package" || true)
-	if [ -z "$name" ] && [ -z "$suite" ]; then
-		as_root apt-get -q update >&2
-		name=$(newest_package "$suite" "$package" || true)
-	fi
-	[ -n "$name" ] || die "apt offers no package ${package//\\/} here; BASE=mainline or KERNEL= need none"
-	printf '%s\n' "$name"
+# download_known SUITE REGEXP: the newest that apt's lists know, into the current
+# directory; fails if there is none
+download_known() {
+	local name
+	name=$(newest_package "$1" "$2")
+	[ -n "$name" ] && apt_of "$1" apt-get -q download "$name"
 }
 
-# download SUITE PACKAGE: into the current directory
-download() {
-	apt_of "$1" apt-get -q download "$2" && return
-	# The lists may be older than the archive.
-	[ -n "$1" ] || as_root apt-get -q update
-	apt_of "$1" apt-get -q download "$2"
+# download_newest SUITE REGEXP: the same after the lists were renewed, where
+# that is needed
+download_newest() {
+	[ "$1" = own ] && download_known "$@" && return
+	update_lists "$1" && download_known "$@"
+}
+
+download_kernel() {
+	local suite
+	for suite in $suites; do
+		! download_newest "$suite" "$package" || return 0
+	done
+	die "apt finds no package ${package//\\/} in: $suites (own is what this machine's apt is set up for). KERNEL= needs none"
 }
 
 fetch_kernel() {
-	local new=$cache/kernels/$BASE.new package suite name deb
+	local new=$cache/kernels/$BASE.new package suites deb
 	# shellcheck source=/dev/null
 	. "$overlay/kernels/$BASE"
 	rm -rf "$new"
 	mkdir -p "$new/linux"
 	cd "$new"
-	name=$(find_kernel_package "$suite" "$package")
-	download "$suite" "$name"
-	deb=$(echo "$name"_*.deb)
+	download_kernel
+	deb=$(echo linux-source-*.deb)
 	dpkg-deb -x "$deb" deb
-	tar -xJf "deb/usr/src/$name.tar.xz" -C linux --strip-components=1
+	tar -xJf deb/usr/src/linux-source-*.tar.xz -C linux --strip-components=1
 	kernel_version linux >/dev/null
 	basename "$deb" .deb >version
 	rm -rf deb "$deb"
