@@ -93,7 +93,6 @@ static struct dma_buf *cma_heap_allocate(struct dma_heap *heap,
 {
 	struct cma_heap *cma_heap = dma_heap_get_drvdata(heap);
 	struct heap_buffer *buffer;
-	struct dma_buf *dmabuf;
 	struct page *page;
 
 	buffer = heap_buffer_create(heap, &cma_heap_backing, 1);
@@ -109,13 +108,8 @@ static struct dma_buf *cma_heap_allocate(struct dma_heap *heap,
 	/* From here on the run is the buffer's */
 	heap_buffer_add_extent(buffer, page_to_phys(page), len);
 
-	dmabuf = heap_buffer_export(buffer, &cma_heap_buf_ops, THIS_MODULE,
-				    fd_flags);
-	if (IS_ERR(dmabuf)) {
-		cma_heap_free(buffer);
-		heap_buffer_destroy(buffer);
-	}
-	return dmabuf;
+	return heap_buffer_export(buffer, &cma_heap_buf_ops, THIS_MODULE,
+				  fd_flags);
 }
 
 static const struct dma_heap_ops cma_heap_ops = {

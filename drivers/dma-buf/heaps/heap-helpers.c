@@ -113,7 +113,8 @@ struct heap_buffer *heap_buffer_create(struct dma_heap *heap,
 EXPORT_SYMBOL_NS_GPL(heap_buffer_create, "DMA_BUF_HEAP");
 
 /**
- * heap_buffer_destroy - give up a buffer that was not exported
+ * heap_buffer_destroy - give up a buffer that was never passed to
+ *	heap_buffer_export()
  * @buffer:	the buffer; the memory of its extents stays the caller's
  *
  * Context: process context, may sleep.
@@ -170,9 +171,17 @@ void heap_buffer_add_extent(struct heap_buffer *buffer, phys_addr_t start,
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_add_extent, "DMA_BUF_HEAP");
 
+/* Gives up @buffer together with its memory */
+static void heap_buffer_free(struct heap_buffer *buffer)
+{
+	buffer->backing->free(buffer);
+	heap_buffer_destroy(buffer);
+}
+
 /**
  * heap_buffer_export - make a buffer a dma-buf
- * @buffer:	complete with its memory
+ * @buffer:	complete with its memory; not the caller's any more afterwards,
+ *		whatever this returns
  * @ops:	the dma-buf's operations; &dma_buf_ops.release must come to
  *		heap_buffer_release()
  * @owner:	the heap's module, which the dma-buf pins: THIS_MODULE
@@ -180,9 +189,8 @@ EXPORT_SYMBOL_NS_GPL(heap_buffer_add_extent, "DMA_BUF_HEAP");
  *
  * Context: process context, may sleep.
  *
- * Return: the dma-buf, which has taken over @buffer with its memory, or
- * ERR_PTR(): -ENODEV if @owner is being unloaded, else as dma_buf_export()
- * returns it; then all of @buffer still is the caller's.
+ * Return: the dma-buf, or ERR_PTR(): -ENODEV if @owner is being unloaded, else
+ * as dma_buf_export() returns it; then @buffer and its memory were freed.
  */
 struct dma_buf *heap_buffer_export(struct heap_buffer *buffer,
 				   const struct dma_buf_ops *ops,
@@ -199,8 +207,10 @@ struct dma_buf *heap_buffer_export(struct heap_buffer *buffer,
 	struct dma_buf *dmabuf;
 
 	dmabuf = dma_buf_export(&exp_info);
-	if (IS_ERR(dmabuf))
+	if (IS_ERR(dmabuf)) {
+		heap_buffer_free(buffer);
 		return dmabuf == ERR_PTR(-ENOENT) ? ERR_PTR(-ENODEV) : dmabuf;
+	}
 
 	dma_heap_account_buffer(buffer->heap, buffer->size);
 	return dmabuf;
@@ -223,8 +233,7 @@ void heap_buffer_release(struct dma_buf *dmabuf)
 
 	WARN_ON(buffer->vaddr);
 
-	buffer->backing->free(buffer);
-	heap_buffer_destroy(buffer);
+	heap_buffer_free(buffer);
 	dma_heap_unaccount_buffer(heap, size);
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_release, "DMA_BUF_HEAP");

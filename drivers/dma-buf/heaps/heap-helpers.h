@@ -36,8 +36,9 @@ struct heap_backing {
 	/**
 	 * @free: give the memory of all extents back
 	 *
-	 * Called once, when the dma-buf's last reference is gone. Nothing maps
-	 * the memory any more. Process context, may sleep.
+	 * Called once, when the dma-buf's last reference is gone or when it
+	 * could not be made. Nothing maps the memory any more. Process context,
+	 * may sleep.
 	 */
 	void (*free)(struct heap_buffer *buffer);
 

@@ -172,7 +172,6 @@ static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
 	unsigned long nr_pages = len >> PAGE_SHIFT;
 	struct heap_buffer *buffer;
 	struct page *page, *next;
-	struct dma_buf *dmabuf;
 	LIST_HEAD(blocks);
 	int ret;
 
@@ -196,13 +195,8 @@ static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
 				       page_size(page));
 	}
 
-	dmabuf = heap_buffer_export(buffer, &system_heap_buf_ops, THIS_MODULE,
-				    fd_flags);
-	if (IS_ERR(dmabuf)) {
-		system_heap_free(buffer);
-		heap_buffer_destroy(buffer);
-	}
-	return dmabuf;
+	return heap_buffer_export(buffer, &system_heap_buf_ops, THIS_MODULE,
+				  fd_flags);
 
 err_free_blocks:
 	system_heap_free_blocks(sys, &blocks);

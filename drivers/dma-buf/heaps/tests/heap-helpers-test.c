@@ -71,7 +71,6 @@ static struct dma_buf *test_allocate(struct dma_heap *heap, unsigned long len,
 {
 	struct test_heap *th = dma_heap_get_drvdata(heap);
 	struct heap_buffer *buffer;
-	struct dma_buf *dmabuf;
 	unsigned int i;
 
 	buffer = heap_buffer_create(heap, &th->backing, TEST_EXTENTS);
@@ -89,13 +88,7 @@ static struct dma_buf *test_allocate(struct dma_heap *heap, unsigned long len,
 		heap_buffer_add_extent(buffer, virt_to_phys(test_page(th, i)),
 				       PAGE_SIZE);
 
-	dmabuf = heap_buffer_export(buffer, &test_buf_ops, THIS_MODULE,
-				    fd_flags);
-	if (IS_ERR(dmabuf)) {
-		test_free(buffer);
-		heap_buffer_destroy(buffer);
-	}
-	return dmabuf;
+	return heap_buffer_export(buffer, &test_buf_ops, THIS_MODULE, fd_flags);
 }
 
 static const struct dma_heap_ops test_heap_ops = {
@@ -350,9 +343,12 @@ static const struct dma_map_ops fake_dma_ops = {
 	.sync_sg_for_device = fake_sync_sg_for_device,
 };
 
-static struct device *test_importer(struct kunit *test)
+/* A new importer of @dmabuf, not mapped yet, with nothing logged */
+static struct dma_buf_attachment *test_attach(struct kunit *test,
+					      struct dma_buf *dmabuf)
 {
 	struct device *dev = kunit_device_register(test, "kunit-importer");
+	struct dma_buf_attachment *attach;
 	static u64 mask;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
@@ -361,27 +357,48 @@ static struct device *test_importer(struct kunit *test)
 	dev->dma_mask = &mask;
 	dev->coherent_dma_mask = mask;
 	set_dma_ops(dev, &fake_dma_ops);
-	return dev;
+
+	attach = dma_buf_attach(dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	return attach;
+}
+
+static struct sg_table *test_map(struct kunit *test,
+				 struct dma_buf_attachment *attach,
+				 enum dma_data_direction dir)
+{
+	struct sg_table *sgt = dma_buf_map_attachment_unlocked(attach, dir);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	return sgt;
+}
+
+/* Expects that the CPU's access makes so many calls each way, and no more */
+static void test_syncs(struct kunit *test, struct dma_buf *dmabuf,
+		       unsigned int calls)
+{
+	unsigned int for_cpu = dma_log.for_cpu;
+	unsigned int for_device = dma_log.for_device;
+
+	dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(test, dma_log.for_cpu, for_cpu + calls);
+	KUNIT_EXPECT_EQ(test, dma_log.for_device, for_device);
+	dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, dma_log.for_cpu, for_cpu + calls);
+	KUNIT_EXPECT_EQ(test, dma_log.for_device, for_device + calls);
 }
 
 static void test_dma_api(struct kunit *test)
 {
 	struct test_heap *th = test_heap_new(test);
 	struct dma_buf *dmabuf = test_buf_new(test, th);
-	struct device *dev = test_importer(test);
-	struct dma_buf_attachment *attach;
+	struct dma_buf_attachment *attach = test_attach(test, dmabuf);
 	struct sg_table *sgt;
 
-	attach = dma_buf_attach(dmabuf, dev);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
-
 	/* Nothing is mapped, nothing is synchronised */
-	dma_buf_begin_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
-	dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, dma_log.for_cpu + dma_log.for_device, 0);
+	test_syncs(test, dmabuf, 0);
 
-	sgt = dma_buf_map_attachment_unlocked(attach, DMA_TO_DEVICE);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	sgt = test_map(test, attach, DMA_TO_DEVICE);
 	KUNIT_EXPECT_EQ(test, dma_log.maps, 1);
 	KUNIT_EXPECT_EQ(test, dma_log.map_attrs, TEST_ATTRS);
 	KUNIT_EXPECT_EQ(test, sgt->nents, TEST_EXTENTS);
@@ -398,23 +415,15 @@ static void test_dma_api(struct kunit *test)
 	 * table that the importer cannot spoil.
 	 */
 	sg_init_table(sgt->sgl, sgt->orig_nents);
-	dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE);
-	KUNIT_EXPECT_EQ(test, dma_log.for_cpu, 1);
+	test_syncs(test, dmabuf, 1);
 	KUNIT_EXPECT_EQ(test, dma_log.sync_dir, DMA_TO_DEVICE);
 	KUNIT_EXPECT_PTR_EQ(test, dma_log.synced, virt_to_page(test_page(th, 0)));
-	dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, dma_log.for_device, 1);
-	KUNIT_EXPECT_EQ(test, dma_log.sync_dir, DMA_TO_DEVICE);
 
 	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_TO_DEVICE);
 	KUNIT_EXPECT_EQ(test, dma_log.unmaps, 1);
 	KUNIT_EXPECT_EQ(test, dma_log.unmap_attrs, TEST_ATTRS);
 	KUNIT_EXPECT_EQ(test, dma_log.unmap_dir, DMA_TO_DEVICE);
-
-	dma_buf_begin_cpu_access(dmabuf, DMA_FROM_DEVICE);
-	dma_buf_end_cpu_access(dmabuf, DMA_FROM_DEVICE);
-	KUNIT_EXPECT_EQ(test, dma_log.for_cpu, 1);
-	KUNIT_EXPECT_EQ(test, dma_log.for_device, 1);
+	test_syncs(test, dmabuf, 0);
 
 	dma_buf_detach(dmabuf, attach);
 	test_buf_put(dmabuf);
@@ -425,20 +434,13 @@ static void test_no_sync_where_skipped(struct kunit *test)
 {
 	struct test_heap *th = test_heap_new(test);
 	struct dma_buf *dmabuf = test_buf_new(test, th);
-	struct device *dev = test_importer(test);
-	struct dma_buf_attachment *attach;
+	struct dma_buf_attachment *attach = test_attach(test, dmabuf);
 	struct sg_table *sgt;
 
 	th->backing.dma_attrs = DMA_ATTR_SKIP_CPU_SYNC;
-	attach = dma_buf_attach(dmabuf, dev);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
-	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	sgt = test_map(test, attach, DMA_BIDIRECTIONAL);
 	KUNIT_EXPECT_EQ(test, dma_log.map_attrs, DMA_ATTR_SKIP_CPU_SYNC);
-
-	dma_buf_begin_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
-	dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, dma_log.for_cpu + dma_log.for_device, 0);
+	test_syncs(test, dmabuf, 0);
 
 	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
 	KUNIT_EXPECT_EQ(test, dma_log.unmap_attrs, DMA_ATTR_SKIP_CPU_SYNC);
@@ -450,23 +452,17 @@ static void test_map_error_keeps_errno(struct kunit *test)
 {
 	struct test_heap *th = test_heap_new(test);
 	struct dma_buf *dmabuf = test_buf_new(test, th);
-	struct device *dev = test_importer(test);
-	struct dma_buf_attachment *attach;
+	struct dma_buf_attachment *attach = test_attach(test, dmabuf);
 	struct sg_table *sgt;
-
-	attach = dma_buf_attach(dmabuf, dev);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
 
 	dma_log.map_result = -EIO;
 	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
 	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EIO));
 
 	/* And the attachment is as before */
-	dma_buf_begin_cpu_access(dmabuf, DMA_BIDIRECTIONAL);
-	KUNIT_EXPECT_EQ(test, dma_log.for_cpu, 0);
+	test_syncs(test, dmabuf, 0);
 	dma_log.map_result = 0;
-	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	sgt = test_map(test, attach, DMA_BIDIRECTIONAL);
 	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
 
 	dma_buf_detach(dmabuf, attach);
