@@ -286,6 +286,10 @@ static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 {
 	struct dma_heap *heap = file->private_data;
 
+	/* Whatever it asks; dma_heap_allocate() sees a removal meanwhile */
+	if (!rcu_access_pointer(heap->ops))
+		return -ENODEV;
+
 	if (_IOC_TYPE(cmd) != DMA_HEAP_IOC_MAGIC)
 		return -ENOTTY;
 
