@@ -16,7 +16,8 @@
 #include "kselftest_harness.h"
 #include "heaps.h"
 
-#define BIG_MOST	(8 * MIB)
+/* More than one block of the largest kind, and smaller ones */
+#define BIG_MOST	(4 * MIB)
 
 /* TCG with a debug kernel is a hundred times slower than a machine */
 #define PATIENCE	300

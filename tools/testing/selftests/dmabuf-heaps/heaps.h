@@ -55,7 +55,7 @@ struct span {
 	size_t len;
 };
 
-#define SPANS_MAX	8
+#define SPANS_MAX	6
 
 /* A buffer that is attached to a test device, and mapped there */
 struct import {

@@ -47,7 +47,7 @@ TEST_HEAP(every_page_alone)
 
 	/* Enough for several blocks; a mapping takes its time */
 	ASSERT_EQ(0, buffer_alloc(&buffer, self->heap,
-				  odd_size(self->heap, MIB)));
+				  odd_size(self->heap, 256 * KIB)));
 	ASSERT_EQ(0, buffer_fill(&buffer, SEED));
 	for (offset = 0; offset < buffer.size; offset += page_size())
 		expect_part(_metadata, &buffer, offset, page_size());
