@@ -12,9 +12,10 @@ package_list() {
 
 # Which of the packages given are not installed
 missing_packages() {
-	printf '%s\n' "$@" | sort >"$mine/wanted"
-	{ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } |
-		sed -n 's/^installed //p' | sort -u | comm -23 "$mine/wanted" -
+	local installed
+	installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+		sed -n 's/^installed //p' | sort -u) || true
+	printf '%s\n' "$@" | sort | comm -23 - <(printf '%s\n' "$installed")
 }
 
 as_root() {
@@ -27,13 +28,10 @@ install_packages() {
 	as_root apt-get -qy -o Dpkg::Options::=--force-confold --no-install-recommends install "$@"
 }
 
-# need_packages LIST...: installs what is missing of these lists
-need_packages() {
-	local list missing
-	mapfile -t list < <(package_list "$@")
-	[ -n "$(type -P apt-get)" ] ||
-		die "this system has no apt-get. Install what Debian has in these packages, and use a Debian for the rest: ${list[*]}"
-	mapfile -t missing < <(missing_packages "${list[@]}")
+# Installs what is missing of the packages given.
+install_missing() {
+	local missing
+	mapfile -t missing < <(missing_packages "$@")
 	[ ${#missing[@]} != 0 ] || return 0
 	if [ "$(id -u)" != 0 ]; then
 		[ -n "$(type -P sudo)" ] ||
@@ -41,4 +39,14 @@ need_packages() {
 		sudo -v || die "these packages are missing: ${missing[*]}. sudo let you not install them: have root do it by apt-get"
 	fi
 	step "installing ${#missing[@]} packages" "$mine/log/packages" install_packages "${missing[@]}"
+}
+
+# need_packages LIST...: sees to it that all of these lists are installed
+need_packages() {
+	local list
+	mapfile -t list < <(package_list "$@")
+	[ -n "$(type -P apt-get)" ] ||
+		die "this system has no apt-get. Install what Debian has in these packages, and use a Debian for the rest: ${list[*]}"
+	[ -z "$(missing_packages "${list[@]}")" ] ||
+		locked packages install_missing "${list[@]}"
 }
