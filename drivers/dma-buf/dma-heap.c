@@ -38,6 +38,7 @@
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/mutex.h>
+#include <linux/of.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
 #include <linux/string.h>
@@ -60,16 +61,37 @@ static_assert(offsetof(struct dma_heap_allocation_data, fd) == 8);
 static_assert(offsetof(struct dma_heap_allocation_data, fd_flags) == 12);
 static_assert(offsetof(struct dma_heap_allocation_data, heap_flags) == 16);
 static_assert(DMA_HEAP_IOCTL_ALLOC == 0xc0184800);
+static_assert(sizeof(struct dma_heap_info) == 56);
+static_assert(offsetof(struct dma_heap_info, mask) == 0);
+static_assert(offsetof(struct dma_heap_info, heap_flags) == 8);
+static_assert(offsetof(struct dma_heap_info, properties) == 16);
+static_assert(offsetof(struct dma_heap_info, granularity) == 24);
+static_assert(offsetof(struct dma_heap_info, size) == 32);
+static_assert(offsetof(struct dma_heap_info, free) == 40);
+static_assert(offsetof(struct dma_heap_info, max_alloc) == 48);
+static_assert(DMA_HEAP_IOCTL_GET_INFO == 0xc0384801);
+
+/* The first version of struct dma_heap_info ended with max_alloc */
+#define DMA_HEAP_INFO_SIZE_VER0	56
+
+#define DMA_HEAP_INFO_ALL	(DMA_HEAP_INFO_HEAP_FLAGS | \
+				 DMA_HEAP_INFO_PROPERTIES | \
+				 DMA_HEAP_INFO_GRANULARITY | \
+				 DMA_HEAP_INFO_SIZE | \
+				 DMA_HEAP_INFO_MAX_ALLOC)
 
 /**
  * struct dma_heap - a registered heap
- * @dev:	the device in class dma_heap; its name is the heap's name and its
- *		reference count the heap's
+ * @dev:	the device in class dma_heap; its name is the heap's name, its
+ *		reference count the heap's, and its of_node the region that the
+ *		heap is over, with a reference, or NULL
  * @cdev:	the node's character device; an open file holds a reference
  * @ops:	the heap's operations, NULL once it was removed; read under
  *		dma_heap_srcu
  * @priv:	the heap's own data; never changes
+ * @heap_flags:	DMA_HEAP_FLAG_ that requests may have; never changes
  * @accounted:	buffers report themselves; never changes
+ * @described:	the heap has a get_info operation; never changes
  * @node:	entry in dma_heaps, under dma_heaps_lock
  * @allocations: buffers made so far
  * @failures:	requests refused by the heap so far
@@ -82,7 +104,9 @@ struct dma_heap {
 	struct cdev cdev;
 	const struct dma_heap_ops __rcu *ops;
 	void *priv;
+	u64 heap_flags;
 	bool accounted;
+	bool described;
 	struct list_head node;
 	atomic_long_t allocations;
 	atomic_long_t failures;
@@ -170,8 +194,9 @@ static struct dma_buf *dma_heap_allocate(struct dma_heap *heap, size_t size,
  *
  * Return: the dma-buf, of which the caller owns the reference and gives it up
  * by dma_buf_put(), or ERR_PTR(): -EINVAL if @len is zero or too large to be
- * rounded up or a flag is unknown, -ENODEV if the heap was removed, -ENOMEM if
- * it has not that much memory, -EINTR if the caller was killed.
+ * rounded up or a flag is not one that the heap accepts, -ENODEV if the heap
+ * was removed, -ENOMEM if it has not that much memory, -EINTR if the caller was
+ * killed.
  */
 struct dma_buf *dma_heap_buffer_alloc(struct dma_heap *heap, size_t len,
 				      u32 fd_flags, u64 heap_flags)
@@ -179,7 +204,7 @@ struct dma_buf *dma_heap_buffer_alloc(struct dma_heap *heap, size_t len,
 	size_t size;
 
 	if (fd_flags & ~DMA_HEAP_VALID_FD_FLAGS ||
-	    heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS ||
+	    heap_flags & ~heap->heap_flags ||
 	    !dma_heap_round_len(len, &size))
 		return ERR_PTR(-EINVAL);
 
@@ -217,14 +242,15 @@ VISIBLE_IF_KUNIT int dma_heap_request_size(unsigned int cmd)
 }
 EXPORT_SYMBOL_IF_KUNIT(dma_heap_request_size);
 
-static int dma_heap_check_request(const struct dma_heap_allocation_data *data,
+static int dma_heap_check_request(const struct dma_heap *heap,
+				  const struct dma_heap_allocation_data *data,
 				  size_t *size)
 {
 	if (data->fd)
 		return -EINVAL;
 	if (data->fd_flags & ~DMA_HEAP_VALID_FD_FLAGS)
 		return -EINVAL;
-	if (data->heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS)
+	if (data->heap_flags & ~heap->heap_flags)
 		return -EINVAL;
 	if (!dma_heap_round_len(data->len, size))
 		return -EINVAL;
@@ -251,7 +277,7 @@ static int dma_heap_ioctl_alloc(struct dma_heap *heap, unsigned int cmd,
 	if (copy_from_user(&data, arg, ret))
 		return -EFAULT;
 
-	ret = dma_heap_check_request(&data, &size);
+	ret = dma_heap_check_request(heap, &data, &size);
 	if (ret)
 		return ret;
 
@@ -281,6 +307,69 @@ err_put_fd:
 	return ret;
 }
 
+/*
+ * Describes @heap in @info, as far as it says anything of itself. Returns
+ * -ENODEV if it was removed. The caller has a reference to @heap.
+ */
+static int dma_heap_get_info(struct dma_heap *heap, struct dma_heap_info *info)
+{
+	const struct dma_heap_ops *ops;
+	int idx;
+
+	memset(info, 0, sizeof(*info));
+
+	idx = srcu_read_lock(&dma_heap_srcu);
+	ops = srcu_dereference(heap->ops, &dma_heap_srcu);
+	if (ops && ops->get_info)
+		ops->get_info(heap, info);
+	srcu_read_unlock(&dma_heap_srcu, idx);
+
+	if (!ops)
+		return -ENODEV;
+	if (!heap->described)
+		return 0;
+
+	info->mask = DMA_HEAP_INFO_ALL;
+	info->heap_flags = heap->heap_flags;
+	if (heap->heap_flags & DMA_HEAP_FLAG_ECC_PROTECTED)
+		info->properties |= DMA_HEAP_PROP_ECC;
+	if (heap->accounted) {
+		u64 used = atomic64_read(&heap->bytes);
+
+		info->mask |= DMA_HEAP_INFO_FREE;
+		info->free = info->size - min(used, info->size);
+	}
+	return 0;
+}
+
+/* Nothing is asked yet: what a later version asks is refused, not overlooked */
+static int dma_heap_ioctl_get_info(struct dma_heap *heap, unsigned int cmd,
+				   void __user *arg)
+{
+	size_t size = _IOC_SIZE(cmd);
+	struct dma_heap_info info;
+	int ret;
+
+	if (_IOC_DIR(cmd) != (_IOC_READ | _IOC_WRITE) ||
+	    size < DMA_HEAP_INFO_SIZE_VER0)
+		return -EINVAL;
+
+	ret = copy_struct_from_user(&info, sizeof(info), arg, size);
+	if (ret)
+		return ret;
+	if (memchr_inv(&info, 0, sizeof(info)))
+		return -EINVAL;
+
+	ret = dma_heap_get_info(heap, &info);
+	if (ret)
+		return ret;
+
+	/* What the program has in addition is zero, as it was checked to be */
+	if (copy_to_user(arg, &info, min(size, sizeof(info))))
+		return -EFAULT;
+	return 0;
+}
+
 static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
@@ -297,6 +386,8 @@ static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 	switch (_IOC_NR(cmd)) {
 	case _IOC_NR(DMA_HEAP_IOCTL_ALLOC):
 		return dma_heap_ioctl_alloc(heap, cmd, (void __user *)arg);
+	case _IOC_NR(DMA_HEAP_IOCTL_GET_INFO):
+		return dma_heap_ioctl_get_info(heap, cmd, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -310,7 +401,7 @@ static const struct file_operations dma_heap_fops = {
 };
 
 /*
- * Counters
+ * Counters, and what user space can read in sysfs
  */
 
 static void dma_heap_raise_peak(struct dma_heap *heap, s64 bytes)
@@ -426,9 +517,129 @@ static const struct attribute_group dma_heap_usage_group = {
 	.is_visible = dma_heap_usage_visible,
 };
 
+/* Writes the field of struct dma_heap_info that is at @offset */
+static ssize_t dma_heap_emit_field(struct device *dev, char *buf, size_t offset)
+{
+	struct dma_heap_info info;
+	int ret = dma_heap_get_info(dev_to_heap(dev), &info);
+
+	return ret ?: sysfs_emit(buf, "%llu\n",
+				 *(u64 *)((void *)&info + offset));
+}
+
+static ssize_t granularity_show(struct device *dev, struct device_attribute *attr,
+				char *buf)
+{
+	return dma_heap_emit_field(dev, buf,
+				   offsetof(struct dma_heap_info, granularity));
+}
+static DEVICE_ATTR_RO(granularity);
+
+static ssize_t size_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return dma_heap_emit_field(dev, buf,
+				   offsetof(struct dma_heap_info, size));
+}
+static DEVICE_ATTR_RO(size);
+
+static ssize_t free_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return dma_heap_emit_field(dev, buf,
+				   offsetof(struct dma_heap_info, free));
+}
+static DEVICE_ATTR_RO(free);
+
+static ssize_t max_alloc_show(struct device *dev, struct device_attribute *attr,
+			      char *buf)
+{
+	return dma_heap_emit_field(dev, buf,
+				   offsetof(struct dma_heap_info, max_alloc));
+}
+static DEVICE_ATTR_RO(max_alloc);
+
+/* A name for each bit from the lowest on */
+static const char * const dma_heap_flag_names[] = {
+	"ecc_protected", "ecc_unprotected",
+};
+
+static const char * const dma_heap_property_names[] = {
+	"contiguous", "cached", "cpu_mappable", "zeroed", "protected", "ecc",
+	"noncoherent",
+};
+
+static_assert(DMA_HEAP_VALID_HEAP_FLAGS ==
+	      BIT_ULL(ARRAY_SIZE(dma_heap_flag_names)) - 1);
+static_assert(DMA_HEAP_PROP_NONCOHERENT ==
+	      BIT_ULL(ARRAY_SIZE(dma_heap_property_names) - 1));
+
+/* Writes the names of the bits that are set, with a space between them */
+static ssize_t dma_heap_emit_names(char *buf, u64 bits,
+				   const char * const *names, unsigned int count)
+{
+	unsigned int i;
+	int len = 0;
+
+	for (i = 0; i < count; i++) {
+		if (bits & BIT_ULL(i))
+			len += sysfs_emit_at(buf, len, "%s%s", len ? " " : "",
+					     names[i]);
+	}
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+
+static ssize_t heap_flags_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	return dma_heap_emit_names(buf, dev_to_heap(dev)->heap_flags,
+				   dma_heap_flag_names,
+				   ARRAY_SIZE(dma_heap_flag_names));
+}
+static DEVICE_ATTR_RO(heap_flags);
+
+static ssize_t properties_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	struct dma_heap_info info;
+	int ret = dma_heap_get_info(dev_to_heap(dev), &info);
+
+	return ret ?: dma_heap_emit_names(buf, info.properties,
+					  dma_heap_property_names,
+					  ARRAY_SIZE(dma_heap_property_names));
+}
+static DEVICE_ATTR_RO(properties);
+
+static struct attribute *dma_heap_info_attrs[] = {
+	&dev_attr_heap_flags.attr,
+	&dev_attr_properties.attr,
+	&dev_attr_granularity.attr,
+	&dev_attr_size.attr,
+	&dev_attr_free.attr,
+	&dev_attr_max_alloc.attr,
+	NULL
+};
+
+static umode_t dma_heap_info_visible(struct kobject *kobj,
+				     struct attribute *attr, int n)
+{
+	struct dma_heap *heap = dev_to_heap(kobj_to_dev(kobj));
+
+	if (!heap->described ||
+	    (attr == &dev_attr_free.attr && !heap->accounted))
+		return 0;
+	return attr->mode;
+}
+
+static const struct attribute_group dma_heap_info_group = {
+	.attrs = dma_heap_info_attrs,
+	.is_visible = dma_heap_info_visible,
+};
+
 static const struct attribute_group *dma_heap_groups[] = {
 	&dma_heap_group,
 	&dma_heap_usage_group,
+	&dma_heap_info_group,
 	NULL
 };
 
@@ -446,6 +657,7 @@ static void dma_heap_release(struct device *dev)
 	struct dma_heap *heap = dev_to_heap(dev);
 
 	ida_free(&dma_heap_minors, MINOR(dev->devt));
+	of_node_put(dev->of_node);
 	kfree(heap);
 }
 
@@ -511,8 +723,11 @@ dma_heap_create(const struct dma_heap_export_info *exp_info)
 	device_initialize(&heap->dev);
 	heap->dev.class = &dma_heap_class;
 	heap->dev.devt = MKDEV(MAJOR(dma_heap_devt), minor);
+	heap->dev.of_node = of_node_get(exp_info->of_node);
 	heap->priv = exp_info->priv;
+	heap->heap_flags = exp_info->heap_flags;
 	heap->accounted = exp_info->ops->accounted;
+	heap->described = exp_info->ops->get_info;
 	RCU_INIT_POINTER(heap->ops, exp_info->ops);
 	INIT_LIST_HEAD(&heap->node);
 	cdev_init(&heap->cdev, &dma_heap_fops);
@@ -574,8 +789,9 @@ static void dma_heap_unpublish(struct dma_heap *heap)
  * Context: process context, may sleep.
  *
  * Return: the heap, to be given up by dma_heap_remove(), or ERR_PTR(): -EINVAL
- * for a bad name or missing operations, -EEXIST if the name is taken, -ENOSPC if
- * there are too many heaps, -ENODEV before the core came up, -ENOMEM.
+ * for a bad name, missing operations or impossible flags, -EEXIST if the name
+ * is taken, -ENOSPC if there are too many heaps, -ENODEV before the core came
+ * up, -ENOMEM.
  */
 struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
 {
@@ -593,6 +809,13 @@ struct dma_heap *dma_heap_add(const struct dma_heap_export_info *exp_info)
 	if (!exp_info->ops || !exp_info->ops->allocate) {
 		pr_err("cannot add heap %s: it has no allocate operation\n",
 		       exp_info->name);
+		return ERR_PTR(-EINVAL);
+	}
+
+	if (exp_info->heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS ||
+	    exp_info->heap_flags == DMA_HEAP_VALID_HEAP_FLAGS) {
+		pr_err("cannot add heap %s: no memory meets the flags %#llx\n",
+		       exp_info->name, exp_info->heap_flags);
 		return ERR_PTR(-EINVAL);
 	}
 
@@ -743,4 +966,6 @@ static int __init dma_heap_init(void)
 	dma_heap_devt = devt;
 	return 0;
 }
-subsys_initcall(dma_heap_init);
+
+/* Before any device may be probed, some of which register heaps */
+core_initcall(dma_heap_init);

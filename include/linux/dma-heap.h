@@ -8,8 +8,10 @@
 #include <linux/types.h>
 
 struct device;
+struct device_node;
 struct dma_buf;
 struct dma_heap;
+struct dma_heap_info;
 
 /* Longest name of a heap, without the terminating NUL */
 #define DMA_HEAP_NAME_MAX	63
@@ -37,6 +39,18 @@ struct dma_heap_ops {
 				    u32 fd_flags, u64 heap_flags);
 
 	/**
+	 * @get_info: describe the memory
+	 *
+	 * Optional; without it user space is told nothing about the heap. Sets
+	 * &dma_heap_info.properties, granularity, size and max_alloc, of which
+	 * each is known then. The rest is the core's.
+	 *
+	 * Called in process context without locks, in parallel, never after
+	 * dma_heap_remove() has returned.
+	 */
+	void (*get_info)(struct dma_heap *heap, struct dma_heap_info *info);
+
+	/**
 	 * @accounted: each buffer is reported by dma_heap_account_buffer()
 	 *
 	 * Buffers over the shared buffer of heaps/heap-helpers.h are. Without
@@ -50,11 +64,16 @@ struct dma_heap_ops {
  * @name:	its name, see dma_heap_add(); copied
  * @ops:	its operations; must outlive the heap
  * @priv:	for the heap's own use, see dma_heap_get_drvdata()
+ * @heap_flags:	DMA_HEAP_FLAG_ of which the memory meets one; a request with any
+ *		other is refused. At most one of the two about ECC
+ * @of_node:	the memory's own node in the device tree, or NULL
  */
 struct dma_heap_export_info {
 	const char *name;
 	const struct dma_heap_ops *ops;
 	void *priv;
+	u64 heap_flags;
+	struct device_node *of_node;
 };
 
 void *dma_heap_get_drvdata(struct dma_heap *heap);
