@@ -14,8 +14,11 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/of.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <uapi/linux/dma-heap.h>
 
 #include "heap-helpers.h"
 
@@ -26,7 +29,7 @@
  * struct cma_heap - a heap over a CMA area
  * @cma:	the area
  * @heap:	as registered
- * @node:	entry in cma_heaps
+ * @node:	entry in cma_heaps, if it is not a driver's
  */
 struct cma_heap {
 	struct cma *cma;
@@ -41,6 +44,9 @@ static void cma_heap_free(struct heap_buffer *buffer)
 {
 	/* The heap may be gone, its area never is */
 	struct cma *cma = buffer->priv;
+
+	if (!buffer->nr_extents)
+		return;
 
 	cma_release(cma, phys_to_page(buffer->extents[0].start),
 		    buffer->size >> PAGE_SHIFT);
@@ -64,27 +70,22 @@ static const struct dma_buf_ops cma_heap_buf_ops = {
 };
 
 /*
- * Returns a zeroed run of @nr_pages pages, or ERR_PTR(): -ENOMEM if there is
- * none, -EINTR if the caller was killed.
+ * Takes @len bytes from the area into @buffer, and zeroes them. Returns -ENOMEM
+ * if there is no such run, -EINTR if the caller was killed.
  */
-static struct page *cma_heap_alloc_run(struct cma *cma, unsigned long nr_pages)
+static int cma_heap_take(struct cma *cma, struct heap_buffer *buffer,
+			 unsigned long len)
 {
-	unsigned int align = umin(get_order(nr_pages << PAGE_SHIFT),
-				  CONFIG_CMA_ALIGNMENT);
+	unsigned int align = umin(get_order(len), CONFIG_CMA_ALIGNMENT);
 	struct page *page;
-	int ret;
 
 	/* Without a warning: user space could fill the log with them */
-	page = cma_alloc(cma, nr_pages, align, true);
+	page = cma_alloc(cma, len >> PAGE_SHIFT, align, true);
 	if (!page)
-		return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
+		return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 
-	ret = heap_clear_pages(page, nr_pages);
-	if (ret) {
-		cma_release(cma, page, nr_pages);
-		return ERR_PTR(ret);
-	}
-	return page;
+	heap_buffer_add_extent(buffer, page_to_phys(page), len);
+	return heap_buffer_clear(buffer);
 }
 
 static struct dma_buf *cma_heap_allocate(struct dma_heap *heap,
@@ -93,60 +94,115 @@ static struct dma_buf *cma_heap_allocate(struct dma_heap *heap,
 {
 	struct cma_heap *cma_heap = dma_heap_get_drvdata(heap);
 	struct heap_buffer *buffer;
-	struct page *page;
+	int ret;
 
 	buffer = heap_buffer_create(heap, &cma_heap_backing, 1);
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
 	buffer->priv = cma_heap->cma;
 
-	page = cma_heap_alloc_run(cma_heap->cma, len >> PAGE_SHIFT);
-	if (IS_ERR(page)) {
+	ret = cma_heap_take(cma_heap->cma, buffer, len);
+	if (ret) {
 		heap_buffer_destroy(buffer);
-		return ERR_CAST(page);
+		return ERR_PTR(ret);
 	}
-	/* From here on the run is the buffer's */
-	heap_buffer_add_extent(buffer, page_to_phys(page), len);
-
 	return heap_buffer_export(buffer, &cma_heap_buf_ops, THIS_MODULE,
 				  fd_flags);
 }
 
+static void cma_heap_get_info(struct dma_heap *heap,
+			      struct dma_heap_info *info)
+{
+	const struct cma_heap *cma_heap = dma_heap_get_drvdata(heap);
+
+	info->properties = DMA_HEAP_PROP_CONTIGUOUS | DMA_HEAP_PROP_CACHED |
+			   DMA_HEAP_PROP_CPU_MAPPABLE | DMA_HEAP_PROP_ZEROED;
+	info->granularity = PAGE_SIZE;
+	info->size = cma_get_size(cma_heap->cma);
+	info->max_alloc = info->size;
+}
+
 static const struct dma_heap_ops cma_heap_ops = {
 	.allocate = cma_heap_allocate,
+	.get_info = cma_heap_get_info,
 	.accounted = true,
 };
 
-static int cma_heap_add(struct cma *cma, const char *name)
+/* Whether @node, a region of reserved memory, is the area of that name */
+static bool cma_heap_is_node(const struct cma *cma,
+			     const struct device_node *node)
 {
+	return node && !strcmp(cma_get_name(cma), kbasename(node->full_name));
+}
+
+/* The region of the device tree that is the area, for of_node_put(), or NULL */
+static struct device_node *cma_heap_region(const struct cma *cma)
+{
+	struct device_node *parent, *np;
+
+	parent = of_find_node_by_path("/reserved-memory");
+	for_each_child_of_node(parent, np) {
+		if (cma_heap_is_node(cma, np))
+			break;
+	}
+	of_node_put(parent);
+	return np;
+}
+
+static int cma_heap_register(struct cma_heap *cma_heap, const char *name)
+{
+	struct device_node *region = cma_heap_region(cma_heap->cma);
 	struct dma_heap_export_info exp_info = {
 		.name = name,
 		.ops = &cma_heap_ops,
+		.priv = cma_heap,
+		.of_node = region,
 	};
+
+	cma_heap->heap = dma_heap_add(&exp_info);
+	of_node_put(region);
+	return PTR_ERR_OR_ZERO(cma_heap->heap);
+}
+
+/* Registers a heap for cma_heap_remove(), or returns ERR_PTR() */
+static struct cma_heap *cma_heap_add(struct cma *cma, const char *name)
+{
 	struct cma_heap *cma_heap;
+	int ret;
 
 	cma_heap = kzalloc_obj(*cma_heap);
 	if (!cma_heap)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	cma_heap->cma = cma;
 
-	exp_info.priv = cma_heap;
-	cma_heap->heap = dma_heap_add(&exp_info);
-	if (IS_ERR(cma_heap->heap)) {
-		int ret = PTR_ERR(cma_heap->heap);
-
+	ret = cma_heap_register(cma_heap, name);
+	if (ret) {
 		kfree(cma_heap);
-		return ret;
+		return ERR_PTR(ret);
 	}
+	return cma_heap;
+}
 
-	list_add_tail(&cma_heap->node, &cma_heaps);
-	return 0;
+static void cma_heap_remove(void *data)
+{
+	struct cma_heap *cma_heap = data;
+
+	dma_heap_remove(cma_heap->heap);
+	kfree(cma_heap);
+}
+
+/* An area whose heap cannot be added is left out; it was said why */
+static void __init cma_heap_add_area(struct cma *cma, const char *name)
+{
+	struct cma_heap *cma_heap = cma_heap_add(cma, name);
+
+	if (!IS_ERR(cma_heap))
+		list_add_tail(&cma_heap->node, &cma_heaps);
 }
 
 /*
  * The default area has two heaps: one by the name that is the same everywhere,
- * one by its own. An area whose heap cannot be added does not keep the others
- * from coming up; dma_heap_add() has said why.
+ * one by its own.
  */
 static int __init cma_heap_init(void)
 {
@@ -154,11 +210,10 @@ static int __init cma_heap_init(void)
 	unsigned int i;
 
 	if (cma)
-		cma_heap_add(cma, CMA_HEAP_DEFAULT_NAME);
+		cma_heap_add_area(cma, CMA_HEAP_DEFAULT_NAME);
 
 	for (i = 0; (cma = dma_contiguous_get_area_by_idx(i)); i++)
-		cma_heap_add(cma, cma_get_name(cma));
-
+		cma_heap_add_area(cma, cma_get_name(cma));
 	return 0;
 }
 module_init(cma_heap_init);
@@ -169,8 +224,7 @@ static void __exit cma_heap_exit(void)
 
 	list_for_each_entry_safe(cma_heap, next, &cma_heaps, node) {
 		list_del(&cma_heap->node);
-		dma_heap_remove(cma_heap->heap);
-		kfree(cma_heap);
+		cma_heap_remove(cma_heap);
 	}
 }
 module_exit(cma_heap_exit);

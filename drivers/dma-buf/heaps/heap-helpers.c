@@ -14,8 +14,8 @@
  *
  * Memory is described by physical extents and not by pages: buffers are made
  * of few large pieces, and not all memory has a &struct page that may be
- * touched. The functions that need one say so. The extents never change while
- * the dma-buf exists, so reading them needs no lock.
+ * touched, or is in the kernel's linear map; &enum heap_access tells. The
+ * extents never change while the dma-buf exists, so reading them needs no lock.
  *
  * Locking: the dma-buf's reservation lock protects all that changes, which is
  * the list of attachments, the mapping of each and the kernel's mapping. The
@@ -28,12 +28,15 @@
  */
 
 #include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/highmem.h>
+#include <linux/io.h>
+#include <linux/iommu-dma.h>
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -41,6 +44,7 @@
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/swiotlb.h>
 #include <linux/vmalloc.h>
 #include <kunit/visibility.h>
 
@@ -65,12 +69,14 @@
  * @handed_out:	a copy of @mapping for the importer, made when it maps
  * @dir:	direction in which it is mapped, DMA_NONE if it is not; under the
  *		dma-buf's reservation lock
+ * @pages:	the entries of @mapping have struct pages
  * @entries:	of @mapping, then those of @handed_out
  */
 struct heap_attachment {
 	struct sg_table mapping;
 	struct sg_table handed_out;
 	enum dma_data_direction dir;
+	bool pages;
 	struct scatterlist entries[];
 };
 
@@ -113,14 +119,15 @@ struct heap_buffer *heap_buffer_create(struct dma_heap *heap,
 EXPORT_SYMBOL_NS_GPL(heap_buffer_create, "DMA_BUF_HEAP");
 
 /**
- * heap_buffer_destroy - give up a buffer that was never passed to
- *	heap_buffer_export()
- * @buffer:	the buffer; the memory of its extents stays the caller's
+ * heap_buffer_destroy - give up a buffer that was not exported
+ * @buffer:	the buffer; the memory that it has is freed by
+ *		&heap_backing.free
  *
  * Context: process context, may sleep.
  */
 void heap_buffer_destroy(struct heap_buffer *buffer)
 {
+	buffer->backing->free(buffer);
 	kvfree(buffer);
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_destroy, "DMA_BUF_HEAP");
@@ -148,8 +155,8 @@ static bool heap_extent_continues(const struct heap_extent *last,
  * @start:	physical address, page aligned
  * @size:	in bytes, a multiple of PAGE_SIZE
  *
- * Memory that continues the last extent makes that one longer: the fewer the
- * extents, the less work every mapping is.
+ * The memory is the buffer's from here on. If it continues the last extent it
+ * makes that one longer: the fewer the extents, the less work every mapping is.
  *
  * Context: any.
  */
@@ -171,12 +178,106 @@ void heap_buffer_add_extent(struct heap_buffer *buffer, phys_addr_t start,
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_add_extent, "DMA_BUF_HEAP");
 
-/* Gives up @buffer together with its memory */
-static void heap_buffer_free(struct heap_buffer *buffer)
+/**
+ * heap_clear_pages - zero pages, a long run of them if need be
+ * @page:	the first of a physically contiguous run
+ * @nr_pages:	how many
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0, or -EINTR if the caller was killed before all was zeroed.
+ */
+int heap_clear_pages(struct page *page, unsigned long nr_pages)
 {
-	buffer->backing->free(buffer);
-	heap_buffer_destroy(buffer);
+	unsigned long pfn = page_to_pfn(page);
+	unsigned long i;
+
+	for (i = 0; i < nr_pages; i++) {
+		if (i % HEAP_CLEAR_BATCH == 0) {
+			cond_resched();
+			if (fatal_signal_pending(current))
+				return -EINTR;
+		}
+		clear_highpage(pfn_to_page(pfn + i));
+	}
+	return 0;
 }
+EXPORT_SYMBOL_NS_GPL(heap_clear_pages, "DMA_BUF_HEAP");
+
+/*
+ * Maps memory that is not in the linear map, for heap_unremap(). Returns
+ * -ENOMEM if that is not possible.
+ */
+static int heap_remap(const struct heap_buffer *buffer, phys_addr_t start,
+		      size_t size, struct iosys_map *map)
+{
+	if (buffer->backing->access == HEAP_ACCESS_DEVICE)
+		iosys_map_set_vaddr_iomem(map, ioremap(start, size));
+	else
+		iosys_map_set_vaddr(map, memremap(start, size, MEMREMAP_WC));
+
+	return iosys_map_is_null(map) ? -ENOMEM : 0;
+}
+
+static void heap_unremap(struct iosys_map *map)
+{
+	if (map->is_iomem)
+		iounmap(map->vaddr_iomem);
+	else
+		memunmap(map->vaddr);
+}
+
+/* As heap_clear_pages(), for memory that is not in the linear map */
+static int heap_clear_unmapped(const struct heap_buffer *buffer,
+			       const struct heap_extent *e)
+{
+	const size_t batch = HEAP_CLEAR_BATCH * PAGE_SIZE;
+	struct iosys_map map;
+	size_t done, len;
+	int ret;
+
+	for (done = 0; done < e->size; done += len) {
+		len = min(e->size - done, batch);
+
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
+
+		ret = heap_remap(buffer, e->start + done, len, &map);
+		if (ret)
+			return ret;
+		iosys_map_memset(&map, 0, 0, len);
+		heap_unremap(&map);
+	}
+	return 0;
+}
+
+/**
+ * heap_buffer_clear - zero all memory of a buffer
+ * @buffer:	not yet exported; of memory that the CPU may access
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0; -EINTR if the caller was killed before all was zeroed; -ENOMEM if
+ * memory could not be mapped for it.
+ */
+int heap_buffer_clear(const struct heap_buffer *buffer)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < buffer->nr_extents && !ret; i++) {
+		const struct heap_extent *e = &buffer->extents[i];
+
+		if (buffer->backing->access == HEAP_ACCESS_LINEAR)
+			ret = heap_clear_pages(phys_to_page(e->start),
+					       e->size >> PAGE_SHIFT);
+		else
+			ret = heap_clear_unmapped(buffer, e);
+	}
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_clear, "DMA_BUF_HEAP");
 
 /**
  * heap_buffer_export - make a buffer a dma-buf
@@ -208,7 +309,7 @@ struct dma_buf *heap_buffer_export(struct heap_buffer *buffer,
 
 	dmabuf = dma_buf_export(&exp_info);
 	if (IS_ERR(dmabuf)) {
-		heap_buffer_free(buffer);
+		heap_buffer_destroy(buffer);
 		return dmabuf == ERR_PTR(-ENOENT) ? ERR_PTR(-ENODEV) : dmabuf;
 	}
 
@@ -231,38 +332,12 @@ void heap_buffer_release(struct dma_buf *dmabuf)
 	struct dma_heap *heap = buffer->heap;
 	size_t size = buffer->size;
 
-	WARN_ON(buffer->vaddr);
+	WARN_ON(!iosys_map_is_null(&buffer->kernel_map));
 
-	heap_buffer_free(buffer);
+	heap_buffer_destroy(buffer);
 	dma_heap_unaccount_buffer(heap, size);
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_release, "DMA_BUF_HEAP");
-
-/**
- * heap_clear_pages - zero pages, a long run of them if need be
- * @page:	the first of a physically contiguous run
- * @nr_pages:	how many
- *
- * Context: process context, may sleep.
- *
- * Return: 0, or -EINTR if the caller was killed before all was zeroed.
- */
-int heap_clear_pages(struct page *page, unsigned long nr_pages)
-{
-	unsigned long pfn = page_to_pfn(page);
-	unsigned long i;
-
-	for (i = 0; i < nr_pages; i++) {
-		if (i % HEAP_CLEAR_BATCH == 0) {
-			cond_resched();
-			if (fatal_signal_pending(current))
-				return -EINTR;
-		}
-		clear_highpage(pfn_to_page(pfn + i));
-	}
-	return 0;
-}
-EXPORT_SYMBOL_NS_GPL(heap_clear_pages, "DMA_BUF_HEAP");
 
 /*
  * Importers
@@ -281,9 +356,12 @@ heap_buffer_count_entries(const struct heap_buffer *buffer)
 }
 EXPORT_SYMBOL_IF_KUNIT(heap_buffer_count_entries);
 
-/* Describes all of @buffer in @sgl, which has as many entries as it takes */
+/*
+ * Describes all of @buffer in @sgl, which has as many entries as it takes; with
+ * struct pages, or with lengths only
+ */
 VISIBLE_IF_KUNIT void
-heap_buffer_fill_entries(const struct heap_buffer *buffer,
+heap_buffer_fill_entries(const struct heap_buffer *buffer, bool pages,
 			 struct scatterlist *sgl)
 {
 	unsigned int i;
@@ -295,7 +373,8 @@ heap_buffer_fill_entries(const struct heap_buffer *buffer,
 		while (left) {
 			size_t len = min_t(size_t, left, HEAP_ENTRY_MAX);
 
-			sg_set_page(sgl, phys_to_page(start), len, 0);
+			sg_set_page(sgl, pages ? phys_to_page(start) : NULL,
+				    len, 0);
 			sgl = sg_next(sgl);
 			start += len;
 			left -= len;
@@ -303,6 +382,27 @@ heap_buffer_fill_entries(const struct heap_buffer *buffer,
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(heap_buffer_fill_entries);
+
+/*
+ * Whether all of @buffer has struct pages that may be read. Only part of a
+ * section may have them, so both ends are looked at.
+ */
+static bool heap_buffer_has_pages(const struct heap_buffer *buffer)
+{
+	unsigned int i;
+
+	if (buffer->backing->access == HEAP_ACCESS_LINEAR)
+		return true;
+
+	for (i = 0; i < buffer->nr_extents; i++) {
+		const struct heap_extent *e = &buffer->extents[i];
+
+		if (!pfn_valid(PHYS_PFN(e->start)) ||
+		    !pfn_valid(PHYS_PFN(e->start + e->size - 1)))
+			return false;
+	}
+	return true;
+}
 
 static void heap_table_init(struct sg_table *table, struct scatterlist *sgl,
 			    unsigned int n)
@@ -318,7 +418,7 @@ static void heap_table_init(struct sg_table *table, struct scatterlist *sgl,
  * @dmabuf:	of a &struct heap_buffer
  * @attach:	the new attachment
  *
- * Makes the importer's sg table, for memory with struct pages.
+ * Makes the importer's sg table.
  *
  * Context: process context, may sleep.
  *
@@ -338,7 +438,8 @@ int heap_buffer_attach(struct dma_buf *dmabuf,
 
 	heap_table_init(&a->mapping, a->entries, n);
 	heap_table_init(&a->handed_out, a->entries + n, n);
-	heap_buffer_fill_entries(buffer, a->mapping.sgl);
+	a->pages = heap_buffer_has_pages(buffer);
+	heap_buffer_fill_entries(buffer, a->pages, a->mapping.sgl);
 	a->dir = DMA_NONE;
 
 	attach->priv = a;
@@ -360,6 +461,98 @@ void heap_buffer_detach(struct dma_buf *dmabuf,
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_detach, "DMA_BUF_HEAP");
 
+/*
+ * Whether @dev reaches all of @buffer without help. For what it does not reach
+ * the DMA API would take other memory, and copy: through the linear map, which
+ * may not have the memory, and whenever it is synchronised, which it is not.
+ */
+static bool heap_buffer_in_reach(const struct heap_buffer *buffer,
+				 struct device *dev)
+{
+	u64 limit = min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
+	unsigned int i;
+
+	if (use_dma_iommu(dev))
+		return true;
+	if (is_swiotlb_force_bounce(dev))
+		return false;
+
+	for (i = 0; i < buffer->nr_extents; i++) {
+		const struct heap_extent *e = &buffer->extents[i];
+
+		if (phys_to_dma(dev, e->start) > limit ||
+		    phys_to_dma(dev, e->start + e->size - 1) > limit)
+			return false;
+	}
+	return true;
+}
+
+/* Undoes heap_map_resources() for the first @n entries */
+static void heap_unmap_resources(struct device *dev, struct sg_table *table,
+				 unsigned int n, enum dma_data_direction dir,
+				 unsigned long attrs)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sg(table->sgl, sg, n, i)
+		dma_unmap_resource(dev, sg_dma_address(sg), sg_dma_len(sg),
+				   dir, attrs);
+}
+
+/* As dma_map_sgtable(), for memory without struct pages */
+static int heap_map_resources(struct device *dev,
+			      const struct heap_buffer *buffer,
+			      struct sg_table *table,
+			      enum dma_data_direction dir)
+{
+	unsigned long attrs = buffer->backing->dma_attrs;
+	phys_addr_t phys = buffer->extents[0].start;
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(table, sg, i) {
+		dma_addr_t addr = dma_map_resource(dev, phys, sg->length, dir,
+						   attrs);
+
+		if (dma_mapping_error(dev, addr)) {
+			heap_unmap_resources(dev, table, i, dir, attrs);
+			return -EIO;
+		}
+		sg_dma_address(sg) = addr;
+		sg_dma_len(sg) = sg->length;
+		phys += sg->length;
+	}
+	return 0;
+}
+
+static int heap_map_table(struct device *dev, const struct heap_buffer *buffer,
+			  struct heap_attachment *a,
+			  enum dma_data_direction dir)
+{
+	unsigned long attrs = buffer->backing->dma_attrs;
+
+	if (!a->pages)
+		return heap_map_resources(dev, buffer, &a->mapping, dir);
+	if (attrs & DMA_ATTR_SKIP_CPU_SYNC && !heap_buffer_in_reach(buffer, dev))
+		return -EIO;
+
+	return dma_map_sgtable(dev, &a->mapping, dir, attrs);
+}
+
+static void heap_unmap_table(struct device *dev,
+			     const struct heap_buffer *buffer,
+			     struct heap_attachment *a)
+{
+	unsigned long attrs = buffer->backing->dma_attrs;
+
+	if (a->pages)
+		dma_unmap_sgtable(dev, &a->mapping, a->dir, attrs);
+	else
+		heap_unmap_resources(dev, &a->mapping, a->mapping.nents, a->dir,
+				     attrs);
+}
+
 /**
  * heap_buffer_map - &dma_buf_ops.map_dma_buf
  * @attach:	not mapped yet
@@ -368,8 +561,9 @@ EXPORT_SYMBOL_NS_GPL(heap_buffer_detach, "DMA_BUF_HEAP");
  * Context: process context, may sleep. The reservation lock is held.
  *
  * Return: a table whose DMA side is mapped for the device and which is valid
- * until it is unmapped, or ERR_PTR() as dma_map_sgtable() returns it; -EBUSY if
- * the attachment is mapped already.
+ * until it is unmapped, or ERR_PTR() as dma_map_sgtable() returns it, -EIO
+ * among them if the device does not reach the memory; -EBUSY if the attachment
+ * is mapped already.
  */
 struct sg_table *heap_buffer_map(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir)
@@ -383,8 +577,7 @@ struct sg_table *heap_buffer_map(struct dma_buf_attachment *attach,
 	if (a->dir != DMA_NONE)
 		return ERR_PTR(-EBUSY);
 
-	ret = dma_map_sgtable(attach->dev, &a->mapping, dir,
-			      buffer->backing->dma_attrs);
+	ret = heap_map_table(attach->dev, buffer, a, dir);
 	if (ret)
 		return ERR_PTR(ret);
 
@@ -413,8 +606,7 @@ void heap_buffer_unmap(struct dma_buf_attachment *attach,
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	/* In the direction it was mapped in, whatever the importer says now */
-	dma_unmap_sgtable(attach->dev, &a->mapping, a->dir,
-			  buffer->backing->dma_attrs);
+	heap_unmap_table(attach->dev, buffer, a);
 	a->dir = DMA_NONE;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_unmap, "DMA_BUF_HEAP");
@@ -467,6 +659,13 @@ static void heap_buffer_sync_for_device(struct dma_buf *dmabuf)
 	}
 }
 
+/* Whether the kernel's mapping is a second one that may be cached */
+static bool heap_buffer_has_alias(const struct heap_buffer *buffer)
+{
+	return buffer->backing->access == HEAP_ACCESS_LINEAR &&
+	       !iosys_map_is_null(&buffer->kernel_map);
+}
+
 /**
  * heap_buffer_begin_cpu_access - &dma_buf_ops.begin_cpu_access
  * @dmabuf:	of a &struct heap_buffer
@@ -495,8 +694,9 @@ int heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 	dma_resv_lock(dmabuf->resv, NULL);
 	heap_buffer_sync_for_cpu(dmabuf);
 	/* An int suffices where caches alias: addresses there have 32 bits */
-	if (buffer->vaddr)
-		invalidate_kernel_vmap_range(buffer->vaddr, buffer->size);
+	if (heap_buffer_has_alias(buffer))
+		invalidate_kernel_vmap_range(buffer->kernel_map.vaddr,
+					     buffer->size);
 	dma_resv_unlock(dmabuf->resv);
 	return 0;
 }
@@ -517,8 +717,8 @@ int heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
 	struct heap_buffer *buffer = dmabuf->priv;
 
 	dma_resv_lock(dmabuf->resv, NULL);
-	if (buffer->vaddr)
-		flush_kernel_vmap_range(buffer->vaddr, buffer->size);
+	if (heap_buffer_has_alias(buffer))
+		flush_kernel_vmap_range(buffer->kernel_map.vaddr, buffer->size);
 	heap_buffer_sync_for_device(dmabuf);
 	dma_resv_unlock(dmabuf->resv);
 	return 0;
@@ -528,7 +728,15 @@ EXPORT_SYMBOL_NS_GPL(heap_buffer_end_cpu_access, "DMA_BUF_HEAP");
 static pgprot_t heap_buffer_prot(const struct heap_buffer *buffer,
 				 pgprot_t prot)
 {
-	return buffer->backing->prot ? buffer->backing->prot(prot) : prot;
+	switch (buffer->backing->access) {
+	case HEAP_ACCESS_WC:
+		return pgprot_writecombine(prot);
+	case HEAP_ACCESS_DEVICE:
+		return pgprot_device(prot);
+	default:
+		return buffer->backing->prot ? buffer->backing->prot(prot) :
+					       prot;
+	}
 }
 
 /*
@@ -597,7 +805,7 @@ int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_mmap, "DMA_BUF_HEAP");
 
-/* The pages of @buffer, in an array for kvfree(), or NULL */
+/* The pages of memory in the linear map, in an array for kvfree(), or NULL */
 static struct page **heap_buffer_pages(const struct heap_buffer *buffer)
 {
 	struct page **pages, **next;
@@ -619,12 +827,25 @@ static struct page **heap_buffer_pages(const struct heap_buffer *buffer)
 	return pages;
 }
 
+/* Maps memory of the linear map in one piece; NULL if there is no memory */
+static void *heap_buffer_vmap_pages(const struct heap_buffer *buffer)
+{
+	struct page **pages = heap_buffer_pages(buffer);
+	void *vaddr;
+
+	if (!pages)
+		return NULL;
+
+	vaddr = vmap(pages, buffer->size >> PAGE_SHIFT, VM_MAP,
+		     heap_buffer_prot(buffer, PAGE_KERNEL));
+	kvfree(pages);
+	return vaddr;
+}
+
 /**
  * heap_buffer_vmap - &dma_buf_ops.vmap
  * @dmabuf:	of a &struct heap_buffer, not mapped by the kernel yet
  * @map:	set to the mapping
- *
- * For memory with struct pages.
  *
  * Context: process context, may sleep. The reservation lock is held.
  *
@@ -633,22 +854,20 @@ static struct page **heap_buffer_pages(const struct heap_buffer *buffer)
 int heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
-	struct page **pages;
 
 	/* The dma-buf core counts mappings and comes here for the first only */
 	dma_resv_assert_held(dmabuf->resv);
 
-	pages = heap_buffer_pages(buffer);
-	if (!pages)
+	if (buffer->backing->access == HEAP_ACCESS_LINEAR)
+		iosys_map_set_vaddr(&buffer->kernel_map,
+				    heap_buffer_vmap_pages(buffer));
+	else
+		heap_remap(buffer, buffer->extents[0].start, buffer->size,
+			   &buffer->kernel_map);
+	if (iosys_map_is_null(&buffer->kernel_map))
 		return -ENOMEM;
 
-	buffer->vaddr = vmap(pages, buffer->size >> PAGE_SHIFT, VM_MAP,
-			     heap_buffer_prot(buffer, PAGE_KERNEL));
-	kvfree(pages);
-	if (!buffer->vaddr)
-		return -ENOMEM;
-
-	iosys_map_set_vaddr(map, buffer->vaddr);
+	*map = buffer->kernel_map;
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_vmap, "DMA_BUF_HEAP");
@@ -666,8 +885,11 @@ void heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	vunmap(buffer->vaddr);
-	buffer->vaddr = NULL;
+	if (buffer->backing->access == HEAP_ACCESS_LINEAR)
+		vunmap(buffer->kernel_map.vaddr);
+	else
+		heap_unremap(&buffer->kernel_map);
+	iosys_map_clear(&buffer->kernel_map);
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_vunmap, "DMA_BUF_HEAP");
 

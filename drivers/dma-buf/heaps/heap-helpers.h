@@ -6,6 +6,7 @@
 #define _DMA_HEAP_HELPERS_H
 
 #include <linux/dma-direction.h>
+#include <linux/iosys-map.h>
 #include <linux/mm_types.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
@@ -15,8 +16,8 @@ struct dma_buf;
 struct dma_buf_attachment;
 struct dma_buf_ops;
 struct dma_heap;
+struct device_node;
 struct heap_buffer;
-struct iosys_map;
 struct module;
 
 /**
@@ -30,23 +31,45 @@ struct heap_extent {
 };
 
 /**
+ * enum heap_access - how the CPU gets at memory
+ * @HEAP_ACCESS_LINEAR: it has struct pages and is in the kernel's linear map;
+ *	mapped as ordinary memory or as &heap_backing.prot says
+ * @HEAP_ACCESS_WC: not in the linear map, mapped write-combined
+ * @HEAP_ACCESS_DEVICE: not in the linear map, mapped like registers, where
+ *	write-combining is not possible
+ * @HEAP_ACCESS_NONE: never mapped
+ *
+ * Memory outside the linear map may have no struct pages. A buffer of such
+ * memory has one extent.
+ */
+enum heap_access {
+	HEAP_ACCESS_LINEAR,
+	HEAP_ACCESS_WC,
+	HEAP_ACCESS_DEVICE,
+	HEAP_ACCESS_NONE,
+};
+
+/**
  * struct heap_backing - the kind of memory that a buffer is made of
  */
 struct heap_backing {
 	/**
 	 * @free: give the memory of all extents back
 	 *
-	 * Called once, when the dma-buf's last reference is gone or when it
-	 * could not be made. Nothing maps the memory any more. Process context,
-	 * may sleep.
+	 * Called once: when the dma-buf's last reference is gone, or when the
+	 * buffer is given up before, even if it has no extent yet. Nothing
+	 * maps the memory any more. Process context, may sleep.
 	 */
 	void (*free)(struct heap_buffer *buffer);
+
+	/** @access: how the CPU gets at the memory */
+	enum heap_access access;
 
 	/**
 	 * @prot: change the protection of CPU mappings
 	 *
-	 * Optional. Takes the protection of an ordinary mapping and returns
-	 * the one that both user and kernel mappings get.
+	 * Optional, for HEAP_ACCESS_LINEAR. Takes the protection of an ordinary
+	 * mapping and returns the one that both user and kernel mappings get.
 	 */
 	pgprot_t (*prot)(pgprot_t prot);
 
@@ -54,7 +77,8 @@ struct heap_backing {
 	 * @dma_attrs: DMA_ATTR_ flags for mapping and unmapping
 	 *
 	 * With DMA_ATTR_SKIP_CPU_SYNC the memory is not synchronised for CPU
-	 * access either.
+	 * access either, and devices that do not reach it are refused. Memory
+	 * outside the linear map must have it.
 	 */
 	unsigned long dma_attrs;
 };
@@ -65,7 +89,7 @@ struct heap_backing {
  * @backing:	kind of memory; never changes
  * @priv:	for the heap's own use
  * @size:	of all extents together, in bytes; constant once exported
- * @vaddr:	where the kernel has mapped it, or NULL; under the dma-buf's
+ * @kernel_map:	where the kernel has mapped it, or null; under the dma-buf's
  *		reservation lock
  * @max_extents: room in @extents
  * @nr_extents:	how many there are; constant once exported
@@ -76,7 +100,7 @@ struct heap_buffer {
 	const struct heap_backing *backing;
 	void *priv;
 	size_t size;
-	void *vaddr;
+	struct iosys_map kernel_map;
 	unsigned int max_extents;
 	unsigned int nr_extents;
 	struct heap_extent extents[] __counted_by(max_extents);
@@ -88,6 +112,7 @@ struct heap_buffer *heap_buffer_create(struct dma_heap *heap,
 void heap_buffer_destroy(struct heap_buffer *buffer);
 void heap_buffer_add_extent(struct heap_buffer *buffer, phys_addr_t start,
 			    size_t size);
+int heap_buffer_clear(const struct heap_buffer *buffer);
 struct dma_buf *heap_buffer_export(struct heap_buffer *buffer,
 				   const struct dma_buf_ops *ops,
 				   struct module *owner, u32 fd_flags);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * System heap: buffers of pages from the buddy allocator
+ * System heaps: buffers of pages from the buddy allocator
  */
 
 #include <linux/cc_platform.h>
@@ -14,8 +14,10 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/set_memory.h>
+#include <uapi/linux/dma-heap.h>
 
 #include "heap-helpers.h"
 
@@ -25,8 +27,12 @@
 /**
  * struct system_heap - a heap of buddy pages
  * @name:	of the heap
+ * @ops:	its operations
  * @backing:	what is different about its memory, for the shared buffer
- * @present:	whether this machine has such memory; optional
+ * @properties:	DMA_HEAP_PROP_ that its memory has
+ * @init:	prepares for such memory; -ENODEV if this machine has none;
+ *		optional
+ * @exit:	undoes @init; optional
  * @prepare:	makes a zeroed block such memory; optional
  * @restore:	makes it ordinary memory again, also if @prepare failed on it;
  *		if this fails, the block must not be used any more; optional
@@ -34,8 +40,11 @@
  */
 struct system_heap {
 	const char *name;
+	const struct dma_heap_ops *ops;
 	struct heap_backing backing;
-	bool (*present)(void);
+	u64 properties;
+	int (*init)(void);
+	void (*exit)(void);
 	int (*prepare)(struct page *page);
 	int (*restore)(struct page *page);
 	struct dma_heap *heap;
@@ -95,6 +104,26 @@ static void system_heap_free_blocks(const struct system_heap *sys,
 }
 
 /*
+ * Makes a zeroed block the heap's kind of memory. To split the kernel's own
+ * mapping takes a page table, one for many blocks. If there is no other memory
+ * left it comes from the reserves, since the OOM killer would be called for it.
+ */
+static int system_heap_prepare_block(const struct system_heap *sys,
+				     struct page *page)
+{
+	unsigned int flags;
+	int ret;
+
+	if (!sys->prepare)
+		return 0;
+
+	flags = memalloc_noreclaim_save();
+	ret = sys->prepare(page);
+	memalloc_noreclaim_restore(flags);
+	return ret;
+}
+
+/*
  * Takes zeroed blocks of @nr_pages pages together, largest first, and puts them
  * on @blocks. Returns how many, or -ENOMEM, or -EINTR if the caller was killed;
  * @blocks is the caller's to free then too.
@@ -125,7 +154,7 @@ static int system_heap_take_blocks(const struct system_heap *sys,
 		nr_pages -= 1UL << max_order;
 		count++;
 
-		ret = sys->prepare ? sys->prepare(page) : 0;
+		ret = system_heap_prepare_block(sys, page);
 		if (ret)
 			return ret;
 	}
@@ -203,15 +232,28 @@ err_free_blocks:
 	return ERR_PTR(ret);
 }
 
+/* All of it is there to be had, but a single request is bounded */
+static void system_heap_get_info(struct dma_heap *heap,
+				 struct dma_heap_info *info)
+{
+	const struct system_heap *sys = dma_heap_get_drvdata(heap);
+
+	info->properties = sys->properties;
+	info->granularity = PAGE_SIZE;
+	info->size = (u64)totalram_pages() << PAGE_SHIFT;
+	info->max_alloc = (u64)(totalram_pages() / 2) << PAGE_SHIFT;
+}
+
 static const struct dma_heap_ops system_heap_ops = {
 	.allocate = system_heap_allocate,
+	.get_info = system_heap_get_info,
 	.accounted = true,
 };
 
 #ifdef CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED
-static bool system_heap_cc_present(void)
+static int system_heap_cc_init(void)
 {
-	return cc_platform_has(CC_ATTR_MEM_ENCRYPT);
+	return cc_platform_has(CC_ATTR_MEM_ENCRYPT) ? 0 : -ENODEV;
 }
 
 /* What was zeroed as private memory reads as anything once it is shared */
@@ -239,54 +281,75 @@ static pgprot_t system_heap_cc_prot(pgprot_t prot)
 static struct system_heap system_heaps[] = {
 	{
 		.name = "system",
+		.ops = &system_heap_ops,
 		.backing = {
 			.free = system_heap_free,
 		},
+		.properties = DMA_HEAP_PROP_CACHED |
+			      DMA_HEAP_PROP_CPU_MAPPABLE |
+			      DMA_HEAP_PROP_ZEROED,
 	},
 #ifdef CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED
 	{
 		/* Memory that a confidential guest shares with its host */
 		.name = "system_cc_shared",
+		.ops = &system_heap_ops,
 		.backing = {
 			.free = system_heap_free,
 			.prot = system_heap_cc_prot,
 			.dma_attrs = DMA_ATTR_CC_SHARED,
 		},
-		.present = system_heap_cc_present,
+		.properties = DMA_HEAP_PROP_CACHED |
+			      DMA_HEAP_PROP_CPU_MAPPABLE |
+			      DMA_HEAP_PROP_ZEROED,
+		.init = system_heap_cc_init,
 		.prepare = system_heap_cc_prepare,
 		.restore = system_heap_cc_restore,
 	},
 #endif
 };
 
+/* Registers the heap, if this machine can have it */
 static int system_heap_add(struct system_heap *sys)
 {
 	struct dma_heap_export_info exp_info = {
 		.name = sys->name,
-		.ops = &system_heap_ops,
+		.ops = sys->ops,
 		.priv = sys,
 	};
 	struct dma_heap *heap;
+	int ret;
 
-	if (sys->present && !sys->present())
-		return 0;
+	ret = sys->init ? sys->init() : 0;
+	if (ret)
+		return ret == -ENODEV ? 0 : ret;
 
 	heap = dma_heap_add(&exp_info);
-	if (IS_ERR(heap))
+	if (IS_ERR(heap)) {
+		if (sys->exit)
+			sys->exit();
 		return PTR_ERR(heap);
-
+	}
 	sys->heap = heap;
 	return 0;
+}
+
+static void system_heap_remove(struct system_heap *sys)
+{
+	if (!sys->heap)
+		return;
+
+	dma_heap_remove(sys->heap);
+	if (sys->exit)
+		sys->exit();
 }
 
 static void system_heap_remove_all(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
-		if (system_heaps[i].heap)
-			dma_heap_remove(system_heaps[i].heap);
-	}
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++)
+		system_heap_remove(&system_heaps[i]);
 }
 
 static int __init system_heap_init(void)
@@ -311,7 +374,7 @@ static void __exit system_heap_exit(void)
 }
 module_exit(system_heap_exit);
 
-MODULE_DESCRIPTION("DMA-BUF system heap");
+MODULE_DESCRIPTION("DMA-BUF system heaps");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS("DMA_BUF");
 MODULE_IMPORT_NS("DMA_BUF_HEAP");

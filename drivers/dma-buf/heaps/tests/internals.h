@@ -20,7 +20,7 @@ int dma_heap_request_size(unsigned int cmd);
 
 /* heaps/heap-helpers.c */
 unsigned int heap_buffer_count_entries(const struct heap_buffer *buffer);
-void heap_buffer_fill_entries(const struct heap_buffer *buffer,
+void heap_buffer_fill_entries(const struct heap_buffer *buffer, bool pages,
 			      struct scatterlist *sgl);
 unsigned int heap_buffer_find_extent(const struct heap_buffer *buffer,
 				     size_t *offset);
