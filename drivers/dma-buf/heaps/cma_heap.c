@@ -157,6 +157,9 @@ static int cma_heap_register(struct cma_heap *cma_heap, const char *name)
 		.ops = &cma_heap_ops,
 		.priv = cma_heap,
 		.of_node = region,
+		.heap_flags = heap_ecc_flags(region,
+					     cma_get_base(cma_heap->cma),
+					     cma_get_size(cma_heap->cma)),
 	};
 
 	cma_heap->heap = dma_heap_add(&exp_info);

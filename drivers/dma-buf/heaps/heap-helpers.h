@@ -136,4 +136,8 @@ void heap_buffer_release(struct dma_buf *dmabuf);
 
 int heap_clear_pages(struct page *page, unsigned long nr_pages);
 
+u64 heap_ecc_flags(const struct device_node *region, phys_addr_t start,
+		   size_t size);
+u64 heap_ecc_flags_of_ram(void);
+
 #endif /* _DMA_HEAP_HELPERS_H */

@@ -316,6 +316,7 @@ static int system_heap_add(struct system_heap *sys)
 		.name = sys->name,
 		.ops = sys->ops,
 		.priv = sys,
+		.heap_flags = heap_ecc_flags_of_ram(),
 	};
 	struct dma_heap *heap;
 	int ret;
