@@ -6,6 +6,7 @@
 #include <linux/cc_platform.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
@@ -14,9 +15,11 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pgtable.h>
+#include <linux/platform_device.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/set_memory.h>
+#include <linux/swiotlb.h>
 #include <uapi/linux/dma-heap.h>
 
 #include "heap-helpers.h"
@@ -250,6 +253,164 @@ static const struct dma_heap_ops system_heap_ops = {
 	.accounted = true,
 };
 
+/*
+ * Contiguous memory: one run of pages for each buffer, for devices that cannot
+ * gather it and systems that have no CMA area
+ */
+
+/* The longest run that the buddy allocator has */
+#define SYSTEM_HEAP_CONTIGUOUS_MAX	(PAGE_SIZE << MAX_PAGE_ORDER)
+
+static void system_heap_contiguous_free(struct heap_buffer *buffer)
+{
+	if (buffer->nr_extents)
+		free_pages_exact(phys_to_virt(buffer->extents[0].start),
+				 buffer->size);
+}
+
+/* Reclaims and compacts for a long run, but does not kill for it */
+static gfp_t system_heap_contiguous_gfp(void)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL |
+		    __GFP_NOWARN;
+
+	return mem_accounting ? gfp | __GFP_ACCOUNT : gfp;
+}
+
+static struct dma_buf *
+system_heap_contiguous_allocate(struct dma_heap *heap, unsigned long len,
+				u32 fd_flags, u64 heap_flags)
+{
+	struct system_heap *sys = dma_heap_get_drvdata(heap);
+	struct heap_buffer *buffer;
+	void *run;
+
+	if (len > SYSTEM_HEAP_CONTIGUOUS_MAX)
+		return ERR_PTR(-ENOMEM);
+
+	buffer = heap_buffer_create(heap, &sys->backing, 1);
+	if (!buffer)
+		return ERR_PTR(-ENOMEM);
+
+	run = alloc_pages_exact(len, system_heap_contiguous_gfp());
+	if (!run) {
+		heap_buffer_destroy(buffer);
+		return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
+	}
+	heap_buffer_add_extent(buffer, virt_to_phys(run), len);
+	return heap_buffer_export(buffer, &system_heap_buf_ops, THIS_MODULE,
+				  fd_flags);
+}
+
+static void system_heap_contiguous_get_info(struct dma_heap *heap,
+					    struct dma_heap_info *info)
+{
+	system_heap_get_info(heap, info);
+	info->max_alloc = min_t(u64, info->max_alloc,
+				SYSTEM_HEAP_CONTIGUOUS_MAX);
+}
+
+static const struct dma_heap_ops system_heap_contiguous_ops = {
+	.allocate = system_heap_contiguous_allocate,
+	.get_info = system_heap_contiguous_get_info,
+	.accounted = true,
+};
+
+#ifdef CONFIG_DMABUF_HEAPS_SYSTEM_UNCACHED
+/*
+ * Uncached memory: the CPU's mappings are write-combined, so nothing has to be
+ * done to its caches when a device reads or writes the memory. The zeroes of a
+ * block are cleaned from the caches before it has its first such mapping.
+ */
+#ifdef CONFIG_X86
+#define SYSTEM_HEAP_UNCACHED_PROPERTIES	0
+
+static int system_heap_uncached_init(void)
+{
+	return 0;
+}
+
+static void system_heap_uncached_exit(void)
+{
+}
+
+/* The linear map must agree with the other mappings; this cleans too */
+static int system_heap_uncached_prepare(struct page *page)
+{
+	return set_memory_wc((unsigned long)page_address(page),
+			     compound_nr(page));
+}
+
+static int system_heap_uncached_restore(struct page *page)
+{
+	return set_memory_wb((unsigned long)page_address(page),
+			     compound_nr(page));
+}
+#else
+/*
+ * The linear map stays cached, and may bring what a block held into the caches
+ * at any time. Nobody writes by it, so the memory itself stays right, but a
+ * device that looks into the caches may read what is old.
+ */
+#define SYSTEM_HEAP_UNCACHED_PROPERTIES	DMA_HEAP_PROP_NONCOHERENT
+
+/* A device that does no DMA, for which the DMA API cleans caches */
+static struct platform_device *system_heap_cleaner;
+
+static int system_heap_uncached_init(void)
+{
+	struct platform_device *pdev;
+	int ret;
+
+	pdev = platform_device_register_simple("dma_heap_cleaner",
+					       PLATFORM_DEVID_NONE, NULL, 0);
+	if (IS_ERR(pdev))
+		return PTR_ERR(pdev);
+
+	ret = dma_coerce_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
+	/* Mapping must clean the caches, and of the memory, not of a copy */
+	if (!ret && (dev_is_dma_coherent(&pdev->dev) ||
+		     is_swiotlb_force_bounce(&pdev->dev)))
+		ret = -ENODEV;
+	if (ret) {
+		platform_device_unregister(pdev);
+		return ret;
+	}
+	system_heap_cleaner = pdev;
+	return 0;
+}
+
+static void system_heap_uncached_exit(void)
+{
+	platform_device_unregister(system_heap_cleaner);
+}
+
+static int system_heap_uncached_prepare(struct page *page)
+{
+	struct device *dev = &system_heap_cleaner->dev;
+	dma_addr_t addr;
+
+	addr = dma_map_page(dev, page, 0, page_size(page), DMA_BIDIRECTIONAL);
+	if (dma_mapping_error(dev, addr))
+		return -ENOMEM;
+
+	dma_unmap_page(dev, addr, page_size(page), DMA_BIDIRECTIONAL);
+	return 0;
+}
+
+/* Whatever the caches hold of it, the next owner writes before it reads */
+static int system_heap_uncached_restore(struct page *page)
+{
+	return 0;
+}
+#endif
+
+static pgprot_t system_heap_uncached_prot(pgprot_t prot)
+{
+	return pgprot_writecombine(prot);
+}
+#endif
+
 #ifdef CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED
 static int system_heap_cc_init(void)
 {
@@ -289,6 +450,35 @@ static struct system_heap system_heaps[] = {
 			      DMA_HEAP_PROP_CPU_MAPPABLE |
 			      DMA_HEAP_PROP_ZEROED,
 	},
+	{
+		.name = "system-contiguous",
+		.ops = &system_heap_contiguous_ops,
+		.backing = {
+			.free = system_heap_contiguous_free,
+		},
+		.properties = DMA_HEAP_PROP_CONTIGUOUS |
+			      DMA_HEAP_PROP_CACHED |
+			      DMA_HEAP_PROP_CPU_MAPPABLE |
+			      DMA_HEAP_PROP_ZEROED,
+	},
+#ifdef CONFIG_DMABUF_HEAPS_SYSTEM_UNCACHED
+	{
+		.name = "system-uncached",
+		.ops = &system_heap_ops,
+		.backing = {
+			.free = system_heap_free,
+			.prot = system_heap_uncached_prot,
+			.dma_attrs = DMA_ATTR_SKIP_CPU_SYNC,
+		},
+		.properties = SYSTEM_HEAP_UNCACHED_PROPERTIES |
+			      DMA_HEAP_PROP_CPU_MAPPABLE |
+			      DMA_HEAP_PROP_ZEROED,
+		.init = system_heap_uncached_init,
+		.exit = system_heap_uncached_exit,
+		.prepare = system_heap_uncached_prepare,
+		.restore = system_heap_uncached_restore,
+	},
+#endif
 #ifdef CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED
 	{
 		/* Memory that a confidential guest shares with its host */
