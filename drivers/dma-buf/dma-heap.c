@@ -47,6 +47,7 @@
 #include <kunit/visibility.h>
 #include <uapi/linux/dma-heap.h>
 
+#include "dma-heap-link.h"
 #include "heaps/tests/internals.h"
 
 #define CREATE_TRACE_POINTS
@@ -115,8 +116,11 @@ struct dma_heap {
 	atomic64_t bytes_peak;
 };
 
-/* Protects dma_heaps and with it the uniqueness of names */
-static DEFINE_MUTEX(dma_heaps_lock);
+/*
+ * Protects dma_heaps and with it the uniqueness of names, and the links from
+ * devices to these heaps
+ */
+DEFINE_MUTEX(dma_heaps_lock);
 static LIST_HEAD(dma_heaps);
 
 /* Readers are inside a heap's operations, or about to enter them */
@@ -134,6 +138,11 @@ MODULE_PARM_DESC(mem_accounting,
 static struct dma_heap *dev_to_heap(struct device *dev)
 {
 	return container_of(dev, struct dma_heap, dev);
+}
+
+struct device *dma_heap_dev(struct dma_heap *heap)
+{
+	return &heap->dev;
 }
 
 /*
@@ -700,6 +709,20 @@ static struct dma_heap *dma_heap_lookup_locked(const char *name)
 	return NULL;
 }
 
+/* The heap over @region; of several, that which was registered first */
+struct device *dma_heap_lookup_region_locked(const struct device_node *region)
+{
+	struct dma_heap *heap;
+
+	lockdep_assert_held(&dma_heaps_lock);
+
+	list_for_each_entry(heap, &dma_heaps, node) {
+		if (heap->dev.of_node == region)
+			return &heap->dev;
+	}
+	return NULL;
+}
+
 /*
  * Makes a heap that nobody can reach yet. Given up by put_device(), which frees
  * it with everything in it.
@@ -766,6 +789,7 @@ static int dma_heap_publish(struct dma_heap *heap)
 	}
 
 	list_add_tail(&heap->node, &dma_heaps);
+	dma_heap_links_connect_locked(&heap->dev);
 	return 0;
 }
 
@@ -774,6 +798,7 @@ static void dma_heap_unpublish(struct dma_heap *heap)
 {
 	guard(mutex)(&dma_heaps_lock);
 
+	dma_heap_links_disconnect_locked(&heap->dev);
 	cdev_device_del(&heap->cdev, &heap->dev);
 	list_del_init(&heap->node);
 }

@@ -66,7 +66,9 @@ struct dma_heap_ops {
  * @priv:	for the heap's own use, see dma_heap_get_drvdata()
  * @heap_flags:	DMA_HEAP_FLAG_ of which the memory meets one; a request with any
  *		other is refused. At most one of the two about ECC
- * @of_node:	the memory's own node in the device tree, or NULL
+ * @of_node:	the memory's own node in the device tree, or NULL: devices that
+ *		have it as a memory-region get a link to the heap. If several
+ *		heaps name it, to the first
  */
 struct dma_heap_export_info {
 	const char *name;
@@ -86,6 +88,7 @@ struct dma_heap *devm_dma_heap_add(struct device *dev,
 
 struct dma_heap *dma_heap_find(const char *name);
 void dma_heap_put(struct dma_heap *heap);
+int dma_heap_link_device(struct device *dev, struct dma_heap *heap);
 struct dma_buf *dma_heap_buffer_alloc(struct dma_heap *heap, size_t len,
 				      u32 fd_flags, u64 heap_flags);
 
