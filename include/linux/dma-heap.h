@@ -7,6 +7,7 @@
 
 #include <linux/types.h>
 
+struct cma;
 struct device;
 struct device_node;
 struct dma_buf;
@@ -96,5 +97,12 @@ void dma_heap_account_buffer(struct dma_heap *heap, size_t size);
 void dma_heap_unaccount_buffer(struct dma_heap *heap, size_t size);
 
 extern bool mem_accounting;
+
+/*
+ * For drivers that own a region of memory and offer it to user space
+ */
+
+struct dma_heap *devm_cma_heap_add(struct device *dev, const char *name,
+				   struct cma *cma);
 
 #endif /* _LINUX_DMA_HEAP_H */

@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) "cma_heap: " fmt
 
 #include <linux/cma.h>
+#include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-map-ops.h>
@@ -193,6 +194,32 @@ static void cma_heap_remove(void *data)
 	dma_heap_remove(cma_heap->heap);
 	kfree(cma_heap);
 }
+
+/**
+ * devm_cma_heap_add - register a heap over a CMA area until a driver is unbound
+ * @dev:	device whose driver offers the area
+ * @name:	of the heap, see dma_heap_add(); copied
+ * @cma:	the area, which may have other users
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: the heap, which is removed with the device's resources, or
+ * ERR_PTR(): -ENOMEM, or as dma_heap_add() returns it.
+ */
+struct dma_heap *devm_cma_heap_add(struct device *dev, const char *name,
+				   struct cma *cma)
+{
+	struct cma_heap *cma_heap;
+	int ret;
+
+	cma_heap = cma_heap_add(cma, name);
+	if (IS_ERR(cma_heap))
+		return ERR_CAST(cma_heap);
+
+	ret = devm_add_action_or_reset(dev, cma_heap_remove, cma_heap);
+	return ret ? ERR_PTR(ret) : cma_heap->heap;
+}
+EXPORT_SYMBOL_NS_GPL(devm_cma_heap_add, "DMA_BUF_HEAP");
 
 /* An area whose heap cannot be added is left out; it was said why */
 static void __init cma_heap_add_area(struct cma *cma, const char *name)
