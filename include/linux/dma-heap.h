@@ -102,6 +102,41 @@ extern bool mem_accounting;
  * For drivers that own a region of memory and offer it to user space
  */
 
+/**
+ * enum carveout_heap_kind - how the memory of a carveout heap may be used
+ * @CARVEOUT_HEAP_CACHED: it is in the kernel's linear map, and cached
+ * @CARVEOUT_HEAP_WC: it is not, and the CPU maps it write-combined
+ * @CARVEOUT_HEAP_DEVICE: it is not, and the CPU maps it like registers, since
+ *	it cannot be write-combined
+ * @CARVEOUT_HEAP_PROTECTED: no CPU may touch it, only devices; whoever hands
+ *	it from one user to the next must scrub it
+ */
+enum carveout_heap_kind {
+	CARVEOUT_HEAP_CACHED,
+	CARVEOUT_HEAP_WC,
+	CARVEOUT_HEAP_DEVICE,
+	CARVEOUT_HEAP_PROTECTED,
+};
+
+/**
+ * struct carveout_heap_info - a region for a heap of its own
+ * @name:	of the heap, see dma_heap_add(); copied
+ * @start:	physical address, page aligned
+ * @size:	in bytes, a multiple of PAGE_SIZE
+ * @kind:	how it may be used
+ * @region:	its node in the device tree's reserved memory, or NULL; says
+ *		whether errors are corrected
+ */
+struct carveout_heap_info {
+	const char *name;
+	phys_addr_t start;
+	size_t size;
+	enum carveout_heap_kind kind;
+	struct device_node *region;
+};
+
+struct dma_heap *devm_carveout_heap_add(struct device *dev,
+					const struct carveout_heap_info *info);
 struct dma_heap *devm_cma_heap_add(struct device *dev, const char *name,
 				   struct cma *cma);
 
