@@ -137,6 +137,8 @@ struct carveout_heap_info {
 
 struct dma_heap *devm_carveout_heap_add(struct device *dev,
 					const struct carveout_heap_info *info);
+struct dma_heap *devm_chunk_heap_add(struct device *dev, const char *name,
+				     struct cma *cma, size_t chunk);
 struct dma_heap *devm_cma_heap_add(struct device *dev, const char *name,
 				   struct cma *cma);
 

@@ -221,6 +221,24 @@ struct dma_heap *devm_cma_heap_add(struct device *dev, const char *name,
 }
 EXPORT_SYMBOL_NS_GPL(devm_cma_heap_add, "DMA_BUF_HEAP");
 
+/*
+ * Whether the area's node is one that a chunk heap is described to be over: it
+ * has that heap only, whether or when its driver comes up.
+ */
+static bool __init cma_heap_is_chunked(const struct cma *cma)
+{
+	struct device_node *np, *region;
+	bool found = false;
+
+	for_each_compatible_node(np, NULL, "dma_heap,chunk") {
+		region = of_parse_phandle(np, "memory-region", 0);
+		if (of_device_is_available(np) && cma_heap_is_node(cma, region))
+			found = true;
+		of_node_put(region);
+	}
+	return found;
+}
+
 /* An area whose heap cannot be added is left out; it was said why */
 static void __init cma_heap_add_area(struct cma *cma, const char *name)
 {
@@ -242,8 +260,10 @@ static int __init cma_heap_init(void)
 	if (cma)
 		cma_heap_add_area(cma, CMA_HEAP_DEFAULT_NAME);
 
-	for (i = 0; (cma = dma_contiguous_get_area_by_idx(i)); i++)
-		cma_heap_add_area(cma, cma_get_name(cma));
+	for (i = 0; (cma = dma_contiguous_get_area_by_idx(i)); i++) {
+		if (!cma_heap_is_chunked(cma))
+			cma_heap_add_area(cma, cma_get_name(cma));
+	}
 	return 0;
 }
 module_init(cma_heap_init);
