@@ -23,13 +23,16 @@
  * - QEMU's edu device, whose engine moves the bytes by DMA, through an IOMMU
  *   if there is one. It is slow and moves little at a time.
  *
- * This file holds the interface first, then a backend for each of the two.
+ * This file holds the interface first, then a backend for each of the two, and
+ * last a driver that is no importer: it owns a region of memory that the device
+ * tree names, and offers it as a heap.
  */
 
 #include <linux/bits.h>
 #include <linux/completion.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
+#include <linux/dma-heap.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/fs.h>
@@ -46,6 +49,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/of.h>
+#include <linux/of_reserved_mem.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/rwsem.h>
@@ -53,6 +58,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
 
@@ -1078,6 +1084,74 @@ static void edu_exit(void)
 
 #endif /* CONFIG_PCI */
 
+/* A driver that owns a region of memory, as boards have them */
+
+#if IS_ENABLED(CONFIG_OF) && IS_REACHABLE(CONFIG_DMABUF_HEAPS_CARVEOUT)
+
+/*
+ * Offers the first region of the device's memory-region as a heap named after
+ * its node, for as long as the device is bound.
+ */
+static int region_probe(struct platform_device *pdev)
+{
+	struct device *dev = &pdev->dev;
+	struct carveout_heap_info info = { .kind = CARVEOUT_HEAP_WC };
+	struct reserved_mem *rmem = NULL;
+	struct dma_heap *heap;
+
+	info.region = of_parse_phandle(dev->of_node, "memory-region", 0);
+	if (info.region)
+		rmem = of_reserved_mem_lookup(info.region);
+	if (!rmem) {
+		of_node_put(info.region);
+		return dev_err_probe(dev, -EINVAL, "memory-region: no memory is reserved\n");
+	}
+
+	info.name = kbasename(info.region->full_name);
+	info.start = rmem->base;
+	info.size = rmem->size;
+	heap = devm_carveout_heap_add(dev, &info);
+	of_node_put(info.region);
+	return PTR_ERR_OR_ZERO(heap);
+}
+
+static const struct of_device_id region_of_match[] = {
+	{ .compatible = "dma-buf-testdev-region" },
+	{ }
+};
+MODULE_DEVICE_TABLE(of, region_of_match);
+
+static struct platform_driver region_driver = {
+	.driver = {
+		.name = "dma_buf_testdev_region",
+		.of_match_table = region_of_match,
+	},
+	.probe = region_probe,
+};
+
+static int __init region_init(void)
+{
+	return platform_driver_register(&region_driver);
+}
+
+static void region_exit(void)
+{
+	platform_driver_unregister(&region_driver);
+}
+
+#else
+
+static int __init region_init(void)
+{
+	return 0;
+}
+
+static void region_exit(void)
+{
+}
+
+#endif
+
 static int __init testdev_init(void)
 {
 	int ret;
@@ -1087,12 +1161,22 @@ static int __init testdev_init(void)
 		return ret;
 	ret = edu_init();
 	if (ret)
-		soft_exit();
+		goto err_soft;
+	ret = region_init();
+	if (ret)
+		goto err_edu;
+	return 0;
+
+err_edu:
+	edu_exit();
+err_soft:
+	soft_exit();
 	return ret;
 }
 
 static void __exit testdev_exit(void)
 {
+	region_exit();
 	edu_exit();
 	soft_exit();
 }
@@ -1103,3 +1187,4 @@ module_exit(testdev_exit);
 MODULE_DESCRIPTION("Devices that import dma-bufs for tests");
 MODULE_LICENSE("GPL");
 MODULE_IMPORT_NS("DMA_BUF");
+MODULE_IMPORT_NS("DMA_BUF_HEAP");
