@@ -7,6 +7,9 @@
  * The harness knows variants of a fixture that were named when the program was
  * compiled; here they are registered before it starts. The main() of a program
  * calls each_heap_run().
+ *
+ * A test learns from self->info what the heap can do. A program in which every
+ * test needs memory that the CPU can map defines ALL_TESTS_MAP.
  */
 #ifndef _DMABUF_HEAPS_EACH_HEAP_H
 #define _DMABUF_HEAPS_EACH_HEAP_H
@@ -16,8 +19,11 @@
 #include "kselftest_harness.h"
 #include "heaps.h"
 
-/* More than one block of the largest kind, and smaller ones */
-#define BIG_MOST	(4 * MIB)
+/* More than one block of the largest kind, which a PMD maps */
+#define BIG_MOST	(3 * MIB)
+
+/* For what needs several blocks and does not gain by more of them */
+#define MEDIUM_MOST	(256 * KIB)
 
 /* TCG with a debug kernel is a hundred times slower than a machine */
 #define PATIENCE	300
@@ -29,6 +35,7 @@
 FIXTURE(heap)
 {
 	int heap;
+	struct dma_heap_info info;
 	struct usage before;
 };
 
@@ -37,11 +44,12 @@ FIXTURE_VARIANT(heap)
 	char name[NAME_SIZE];
 };
 
-/* An open heap and an open test device */
+/* An open heap and an open test device that reaches its memory */
 FIXTURE(device)
 {
 	int heap;
 	int dev;
+	struct dma_heap_info info;
 	struct usage before;
 };
 
@@ -51,7 +59,7 @@ FIXTURE_VARIANT(device)
 	char dev[NAME_SIZE];
 };
 
-/* A program has tests of one fixture or of both */
+/* A program has tests of one fixture or of both, or of its own as well */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 
@@ -61,14 +69,85 @@ FIXTURE_VARIANT(device)
  */
 static size_t odd_size(int heap, size_t most)
 {
-	size_t size = heap_fit(heap, most);
+	struct dma_heap_info info;
+	size_t size;
 
-	return size > page_size() ? size - page_size() : size;
+	heap_info(heap, &info);
+	size = heap_fit(heap, most);
+	return size > info.granularity ? size - info.granularity : size;
 }
 
 static size_t big_size(int heap)
 {
 	return odd_size(heap, BIG_MOST);
+}
+
+/* What a buffer of @size bytes is rounded up to */
+static size_t rounded(const struct dma_heap_info *info, size_t size)
+{
+	return (size + info->granularity - 1) / info->granularity *
+	       info->granularity;
+}
+
+/* Whether the CPU can map the heap's memory; skips the test if not */
+static bool cpu_can_map(struct __test_metadata *_metadata,
+			const struct dma_heap_info *info)
+{
+	if (heap_is_cpu_mappable(info))
+		return true;
+	SKIP(return false, "the CPU cannot map this heap");
+}
+
+/* The same, but a test device may stand in for the CPU */
+static bool can_look_inside(struct __test_metadata *_metadata,
+			    const struct dma_heap_info *info)
+{
+	struct names devs;
+
+	names_read(&devs, TESTDEV_DIR);
+	if (devs.count)
+		return true;
+	return cpu_can_map(_metadata, info);
+}
+
+/*
+ * Whether it is no fault of the heap that a mapping failed with errno: its
+ * memory can be out of the device's reach
+ */
+static bool out_of_reach(const struct import *import)
+{
+	return errno == EIO && testdev_is_short(&import->info);
+}
+
+/* Whether a page of the heap can be imported, or ought to be possible to */
+static bool can_import(int heap, int dev)
+{
+	int dmabuf = heap_alloc(heap, page_size());
+	struct import import;
+	bool can;
+
+	can = !import_begin(&import, dev, dmabuf,
+			    DMA_BUF_TESTDEV_BIDIRECTIONAL);
+	if (can)
+		import_detach(&import);
+	else
+		can = !out_of_reach(&import);
+	close(dmabuf);
+	return can;
+}
+
+/*
+ * At most @size, but none of which it is normal that it cannot be imported:
+ * memory out of a device's reach is mapped by way of memory within, which a
+ * kernel has in pieces of 256 KiB (IO_TLB_SEGSIZE)
+ */
+static size_t import_size(int dev, size_t size)
+{
+	struct dma_buf_testdev_info info;
+
+	if (testdev_info(dev, &info) || !testdev_is_short(&info))
+		return size;
+	return size < MEDIUM_MOST ? size : MEDIUM_MOST;
 }
 
 /* Fails the test if something is still held that was not held @before */
@@ -84,6 +163,7 @@ static void expect_usage(struct __test_metadata *_metadata,
 	EXPECT_EQ(before->fds, now.fds);
 	EXPECT_EQ(before->buffers, now.buffers);
 	EXPECT_EQ(before->bytes, now.bytes);
+	EXPECT_EQ(before->free, now.free);
 }
 
 FIXTURE_SETUP(heap)
@@ -91,6 +171,11 @@ FIXTURE_SETUP(heap)
 	usage_read(&self->before, variant->name);
 	self->heap = heap_open(variant->name);
 	ASSERT_LE(0, self->heap);
+	heap_info(self->heap, &self->info);
+#ifdef ALL_TESTS_MAP
+	if (!cpu_can_map(_metadata, &self->info))
+		return;
+#endif
 }
 
 FIXTURE_TEARDOWN(heap)
@@ -108,6 +193,10 @@ FIXTURE_SETUP(device)
 	ASSERT_LE(0, self->heap);
 	self->dev = testdev_open(variant->dev);
 	ASSERT_LE(0, self->dev);
+	heap_info(self->heap, &self->info);
+	/* Of cached memory, a copy is within reach */
+	if (!heap_is_cached(&self->info) && !can_import(self->heap, self->dev))
+		SKIP(return, "out of the device's reach, and of this memory no copies are made");
 }
 
 FIXTURE_TEARDOWN(device)
@@ -116,8 +205,6 @@ FIXTURE_TEARDOWN(device)
 	close(self->heap);
 	expect_usage(_metadata, &self->before, variant->heap);
 }
-
-#pragma GCC diagnostic pop
 
 /* For what lives as long as the program */
 static void *allocate(size_t size)
@@ -178,5 +265,7 @@ static int each_heap_run(int argc, char **argv)
 	}
 	return test_harness_run(argc, argv);
 }
+
+#pragma GCC diagnostic pop
 
 #endif /* _DMABUF_HEAPS_EACH_HEAP_H */

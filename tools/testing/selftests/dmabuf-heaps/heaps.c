@@ -83,19 +83,89 @@ int heap_alloc(int heap, __u64 len)
 	return heap_alloc_flags(heap, len, O_RDWR | O_CLOEXEC);
 }
 
+int heap_get_info(int heap, struct dma_heap_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	return ioctl(heap, DMA_HEAP_IOCTL_GET_INFO, info);
+}
+
+/* What a buffer of one byte is rounded up to */
+static size_t observed_granularity(int heap)
+{
+	int dmabuf = heap_alloc(heap, 1);
+	size_t size = dmabuf_size(dmabuf);
+
+	close(dmabuf);
+	return size ? size : page_size();
+}
+
+void heap_info(int heap, struct dma_heap_info *info)
+{
+	heap_get_info(heap, info);
+	if (!(info->mask & DMA_HEAP_INFO_PROPERTIES))
+		info->properties = DMA_HEAP_PROP_CPU_MAPPABLE |
+				   DMA_HEAP_PROP_CACHED | DMA_HEAP_PROP_ZEROED;
+	if (!(info->mask & DMA_HEAP_INFO_GRANULARITY))
+		info->granularity = observed_granularity(heap);
+	if (!(info->mask & DMA_HEAP_INFO_SIZE))
+		info->size = ram_size();
+	if (!(info->mask & DMA_HEAP_INFO_FREE))
+		info->free = info->size;
+	if (!(info->mask & DMA_HEAP_INFO_MAX_ALLOC))
+		info->max_alloc = info->size;
+}
+
+bool heap_is_cpu_mappable(const struct dma_heap_info *info)
+{
+	return info->properties & DMA_HEAP_PROP_CPU_MAPPABLE;
+}
+
+bool heap_is_cached(const struct dma_heap_info *info)
+{
+	return info->properties & DMA_HEAP_PROP_CACHED;
+}
+
+bool heap_is_zeroed(const struct dma_heap_info *info)
+{
+	return info->properties & DMA_HEAP_PROP_ZEROED;
+}
+
 size_t heap_fit(int heap, size_t most)
 {
+	struct dma_heap_info info;
 	size_t size;
 	int dmabuf;
 
-	for (size = most; size; size /= 2) {
+	heap_info(heap, &info);
+	if (most > info.max_alloc)
+		most = info.max_alloc;
+	if (most < info.granularity)
+		most = info.granularity;
+	for (; most; most = size / 2) {
+		size = most - most % info.granularity;
+		if (!size)
+			break;
 		dmabuf = heap_alloc(heap, size);
 		if (dmabuf >= 0) {
 			close(dmabuf);
-			break;
+			return size;
 		}
 	}
-	return size;
+	return 0;
+}
+
+bool heap_is_private(int heap)
+{
+	long long before = vm_events("pgalloc_"), runs, pages;
+	size_t size;
+
+	runs = vm_events("cma_alloc_success");
+	size = heap_fit(heap, MIB);
+	if (!before || !size || vm_events("cma_alloc_success") != runs)
+		return false;
+	/* What is allocated beside the memory itself is much less than it */
+	pages = vm_events("pgalloc_") - before;
+	return pages < (long long)(size / page_size() / 2);
 }
 
 long long heap_counter(const char *heap, const char *counter)
@@ -133,12 +203,13 @@ void usage_read(struct usage *usage, const char *heap)
 	usage->fds = open_fds();
 	usage->buffers = heap_counter(heap, "buffers");
 	usage->bytes = heap_counter(heap, "bytes");
+	usage->free = heap_counter(heap, "free");
 }
 
 bool usage_equal(const struct usage *a, const struct usage *b)
 {
 	return a->fds == b->fds && a->buffers == b->buffers &&
-	       a->bytes == b->bytes;
+	       a->bytes == b->bytes && a->free == b->free;
 }
 
 size_t dmabuf_size(int dmabuf)
@@ -184,20 +255,78 @@ static ssize_t first_difference(const __u8 *a, const __u8 *b, size_t len)
 	return i;
 }
 
-int buffer_from_fd(struct buffer *buffer, int dmabuf)
+/* Opens a test device that moves any number of bytes, to and from anywhere */
+static int stand_in_open(void)
+{
+	struct dma_buf_testdev_info info;
+	struct names devs;
+	int dev, i;
+
+	names_read(&devs, TESTDEV_DIR);
+	for (i = 0; i < devs.count; i++) {
+		dev = testdev_open(devs.name[i]);
+		if (dev < 0)
+			continue;
+		if (!testdev_info(dev, &info) && !info.max_copy &&
+		    info.dma_mask == ~0ULL)
+			return dev;
+		close(dev);
+	}
+	errno = ENODEV;
+	return -1;
+}
+
+/* What the CPU would do if it could: moves all bytes of the buffer */
+static int stand_in_copy(const struct buffer *buffer, __u32 flags, void *data)
+{
+	struct span all = { .len = buffer->size };
+	int dev = stand_in_open();
+	struct import import;
+	int ret;
+
+	if (dev < 0)
+		return -1;
+	ret = import_begin(&import, dev, buffer->fd,
+			   DMA_BUF_TESTDEV_BIDIRECTIONAL);
+	if (!ret)
+		ret = import_copy(&import, flags, all, data);
+	/* With what is attached to it */
+	close(dev);
+	return ret;
+}
+
+int buffer_reopen(struct buffer *buffer, int dmabuf)
 {
 	buffer->fd = dmabuf;
-	buffer->size = dmabuf_size(dmabuf);
 	buffer->mem = dmabuf_map(dmabuf, buffer->size, 0);
-	if (buffer->mem == MAP_FAILED)
-		return -1;
-	buffer->model = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE,
-			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (buffer->model == MAP_FAILED) {
+	if (buffer->mem != MAP_FAILED)
+		return 0;
+	buffer->mem = NULL;
+	return errno == EPERM ? 0 : -1;
+}
+
+void buffer_close(struct buffer *buffer)
+{
+	if (buffer->mem)
 		munmap(buffer->mem, buffer->size);
+	if (buffer->fd >= 0)
+		close(buffer->fd);
+	buffer->mem = NULL;
+	buffer->fd = -1;
+}
+
+int buffer_from_fd(struct buffer *buffer, int dmabuf)
+{
+	buffer->size = dmabuf_size(dmabuf);
+	/* All at once, which takes less time than page by page */
+	buffer->model = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (buffer->model == MAP_FAILED)
 		return -1;
-	}
-	return 0;
+	if (!buffer_reopen(buffer, dmabuf))
+		return 0;
+	munmap(buffer->model, buffer->size);
+	return -1;
 }
 
 int buffer_alloc(struct buffer *buffer, int heap, size_t size)
@@ -215,25 +344,44 @@ int buffer_alloc(struct buffer *buffer, int heap, size_t size)
 
 void buffer_free(struct buffer *buffer)
 {
+	buffer_close(buffer);
 	munmap(buffer->model, buffer->size);
-	munmap(buffer->mem, buffer->size);
-	if (buffer->fd >= 0)
-		close(buffer->fd);
 }
 
 int buffer_fill(struct buffer *buffer, __u32 seed)
 {
 	pattern(buffer->model, 0, buffer->size, seed);
+	if (!buffer->mem)
+		return stand_in_copy(buffer, DMA_BUF_TESTDEV_COPY_WRITE,
+				     buffer->model);
 	if (dmabuf_sync(buffer->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE))
 		return -1;
 	memcpy(buffer->mem, buffer->model, buffer->size);
 	return dmabuf_sync(buffer->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
 }
 
+/* As buffer_differs(), where the CPU cannot look */
+static ssize_t stand_in_differs(const struct buffer *buffer)
+{
+	__u8 *scratch = malloc(buffer->size);
+	ssize_t where = -2;
+
+	if (!scratch)
+		return -2;
+	/* So that a copy of nothing is no success */
+	memset(scratch, ~buffer->model[0], buffer->size);
+	if (!stand_in_copy(buffer, 0, scratch))
+		where = first_difference(scratch, buffer->model, buffer->size);
+	free(scratch);
+	return where;
+}
+
 ssize_t buffer_differs(const struct buffer *buffer)
 {
 	ssize_t where;
 
+	if (!buffer->mem)
+		return stand_in_differs(buffer);
 	dmabuf_sync(buffer->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
 	where = first_difference(buffer->mem, buffer->model, buffer->size);
 	dmabuf_sync(buffer->fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
@@ -245,13 +393,39 @@ int testdev_open(const char *name)
 	return node_open(TESTDEV_DIR, name);
 }
 
+int testdev_info(int dev, struct dma_buf_testdev_info *info)
+{
+	return ioctl(dev, DMA_BUF_TESTDEV_INFO, info);
+}
+
+bool testdev_is_short(const struct dma_buf_testdev_info *info)
+{
+	unsigned long long end, highest = 0;
+	char line[128];
+	FILE *file;
+
+	if (info->flags & DMA_BUF_TESTDEV_IOMMU)
+		return false;
+	file = fopen("/proc/iomem", "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		/* The second is what the kernel does not map */
+		if ((strstr(line, "System RAM") || strstr(line, "reserved")) &&
+		    sscanf(line, "%*x-%llx", &end) == 1 && end > highest)
+			highest = end;
+	}
+	fclose(file);
+	return highest > info->dma_mask;
+}
+
 int import_attach(struct import *import, int dev, int dmabuf)
 {
 	struct dma_buf_testdev_attach attach = { .fd = dmabuf };
 
 	memset(import, 0, sizeof(*import));
 	import->dev = dev;
-	if (ioctl(dev, DMA_BUF_TESTDEV_INFO, &import->info) ||
+	if (testdev_info(dev, &import->info) ||
 	    ioctl(dev, DMA_BUF_TESTDEV_ATTACH, &attach))
 		return -1;
 	import->map.handle = attach.handle;
@@ -417,6 +591,22 @@ long dma_api_errors(void)
 		count = -1;
 	fclose(file);
 	return count;
+}
+
+long long vm_events(const char *prefix)
+{
+	FILE *file = fopen("/proc/vmstat", "re");
+	long long sum = 0, value;
+	char name[64];
+
+	if (!file)
+		return 0;
+	while (fscanf(file, "%63s %lld", name, &value) == 2) {
+		if (!strncmp(name, prefix, strlen(prefix)))
+			sum += value;
+	}
+	fclose(file);
+	return sum;
 }
 
 int write_file(const char *path, const char *text)

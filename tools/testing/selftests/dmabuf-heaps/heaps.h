@@ -36,11 +36,14 @@ struct usage {
 	int fds;
 	long long buffers;
 	long long bytes;
+	long long free;
 };
 
 /*
  * A buffer that is mapped whole, and beside it a model, which holds what the
  * buffer should. A child made after the buffer writes into the same model.
+ * Where the CPU may not map the memory, @mem is NULL, and a test device does
+ * what else the CPU would.
  */
 struct buffer {
 	int fd;
@@ -55,6 +58,7 @@ struct span {
 	size_t len;
 };
 
+/* Few, since an engine may take a fifth of a second for each */
 #define SPANS_MAX	6
 
 /* A buffer that is attached to a test device, and mapped there */
@@ -74,8 +78,28 @@ int heap_open(const char *heap);
 /* Returns the descriptor of a dma-buf */
 int heap_alloc_flags(int heap, __u64 len, __u32 fd_flags);
 int heap_alloc(int heap, __u64 len);
-/* The first of @most, @most / 2, ... that @heap gives; 0 if it gives none */
+/* What the heap tells of itself; all zero on error */
+int heap_get_info(int heap, struct dma_heap_info *info);
+/*
+ * The same, and in place of what it leaves open, as @info->mask tells, what
+ * programs take for granted: cached memory, zeroed, that the CPU can map, and
+ * in no request more of it than there is RAM
+ */
+void heap_info(int heap, struct dma_heap_info *info);
+bool heap_is_cpu_mappable(const struct dma_heap_info *info);
+bool heap_is_cached(const struct dma_heap_info *info);
+bool heap_is_zeroed(const struct dma_heap_info *info);
+/*
+ * The first of @most, @most / 2, ... that @heap gives, each in whole units of
+ * the heap and as far as it gives that much at all; 0 if it gives none
+ */
 size_t heap_fit(int heap, size_t most);
+/*
+ * Whether nobody else draws on the heap's memory: neither the page allocator
+ * nor CMA gives any of it. False also if this kernel does not count what they
+ * do (CONFIG_VM_EVENT_COUNTERS).
+ */
+bool heap_is_private(int heap);
 /* A number that the kernel keeps for @heap, or -1 if it keeps none */
 long long heap_counter(const char *heap, const char *counter);
 
@@ -93,12 +117,22 @@ int buffer_alloc(struct buffer *buffer, int heap, size_t size);
 /* For a dma-buf that exists, with nothing known about what it holds */
 int buffer_from_fd(struct buffer *buffer, int dmabuf);
 void buffer_free(struct buffer *buffer);
+/* Gives up mapping and descriptor, and keeps the model */
+void buffer_close(struct buffer *buffer);
+/* Undoes buffer_close(), with a descriptor of the same dma-buf */
+int buffer_reopen(struct buffer *buffer, int dmabuf);
 /* By the CPU, between a start and an end of access */
 int buffer_fill(struct buffer *buffer, __u32 seed);
-/* Where the buffer differs first from its model; -1 if nowhere */
+/*
+ * Where the buffer differs first from its model, -1 if nowhere, -2 with errno
+ * if it could not be read
+ */
 ssize_t buffer_differs(const struct buffer *buffer);
 
 int testdev_open(const char *name);
+int testdev_info(int dev, struct dma_buf_testdev_info *info);
+/* Whether this machine has memory that the device cannot address */
+bool testdev_is_short(const struct dma_buf_testdev_info *info);
 int import_attach(struct import *import, int dev, int dmabuf);
 int import_map(struct import *import, __u32 direction);
 int import_unmap(struct import *import);
@@ -130,6 +164,12 @@ int write_file(const char *path, const char *text);
 
 /* What a debug kernel's check of DMA calls found so far; -1 without it */
 long dma_api_errors(void);
+
+/*
+ * The sum of all counters of /proc/vmstat whose names begin like this, 0 if
+ * there are none (CONFIG_VM_EVENT_COUNTERS)
+ */
+long long vm_events(const char *prefix);
 
 /*
  * Traces an event (its subsystem and name) as far as @filter lets it pass, apart

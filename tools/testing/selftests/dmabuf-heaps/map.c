@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mmap() of a heap's buffers: whole and in part, what is refused, lifetime */
 
+#define ALL_TESTS_MAP
+
 #include "each_heap.h"
 
 #include <sys/uio.h>
 
 #define SEED	0x5eed
 
-/* A buffer of the largest kind, filled with a pattern */
+/* A buffer of a large but odd size, filled with a pattern */
 static void alloc_filled(struct __test_metadata *_metadata,
-			 struct buffer *buffer, int heap)
+			 struct buffer *buffer, int heap, size_t most)
 {
-	ASSERT_EQ(0, buffer_alloc(buffer, heap, big_size(heap)));
+	ASSERT_EQ(0, buffer_alloc(buffer, heap, odd_size(heap, most)));
 	ASSERT_EQ(0, buffer_fill(buffer, SEED));
 }
 
@@ -33,7 +35,7 @@ TEST_HEAP(whole)
 {
 	struct buffer buffer;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, BIG_MOST);
 	EXPECT_EQ(-1, buffer_differs(&buffer));
 	/* Both mappings show the same memory */
 	expect_part(_metadata, &buffer, 0, buffer.size);
@@ -45,10 +47,7 @@ TEST_HEAP(every_page_alone)
 	struct buffer buffer;
 	size_t offset;
 
-	/* Enough for several blocks; a mapping takes its time */
-	ASSERT_EQ(0, buffer_alloc(&buffer, self->heap,
-				  odd_size(self->heap, 256 * KIB)));
-	ASSERT_EQ(0, buffer_fill(&buffer, SEED));
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	for (offset = 0; offset < buffer.size; offset += page_size())
 		expect_part(_metadata, &buffer, offset, page_size());
 	buffer_free(&buffer);
@@ -60,8 +59,8 @@ TEST_HEAP(parts)
 	struct buffer buffer;
 	size_t len;
 
-	alloc_filled(_metadata, &buffer, self->heap);
-	for (len = page; len <= buffer.size; len = len * 2 + page) {
+	alloc_filled(_metadata, &buffer, self->heap, BIG_MOST);
+	for (len = page; len <= buffer.size; len = len * 3 + page) {
 		expect_part(_metadata, &buffer, 0, len);
 		expect_part(_metadata, &buffer, buffer.size - len, len);
 		expect_part(_metadata, &buffer,
@@ -79,7 +78,7 @@ TEST_HEAP(writes_through_parts)
 	size_t offset;
 	void *part;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, BIG_MOST);
 	for (offset = 0; offset < buffer.size; offset += 16 * page) {
 		part = dmabuf_map(buffer.fd, page, offset);
 		ASSERT_NE(MAP_FAILED, part);
@@ -98,7 +97,7 @@ TEST_HEAP(past_the_end)
 	struct buffer buffer;
 	unsigned int i;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	EXPECT_EQ(MAP_FAILED, dmabuf_map(buffer.fd, buffer.size + page, 0));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(MAP_FAILED, dmabuf_map(buffer.fd, buffer.size, page));
@@ -170,7 +169,7 @@ TEST_HEAP(mprotect)
 {
 	struct buffer buffer;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	ASSERT_EQ(0, mprotect(buffer.mem, buffer.size, PROT_NONE));
 	ASSERT_EQ(0, mprotect(buffer.mem, buffer.size, PROT_READ));
 	EXPECT_EQ(-1, buffer_differs(&buffer));
@@ -188,7 +187,7 @@ TEST_HEAP(mremap_does_not_grow)
 	struct buffer buffer;
 	void *part;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	EXPECT_EQ(MAP_FAILED, mremap(buffer.mem, buffer.size,
 				     buffer.size + page, MREMAP_MAYMOVE));
 	EXPECT_EQ(EFAULT, errno);
@@ -210,7 +209,7 @@ TEST_HEAP(mremap_moves_and_shrinks)
 	struct buffer buffer;
 	__u8 *place;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	place = mmap(NULL, buffer.size, PROT_NONE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, place);
@@ -230,7 +229,7 @@ TEST_HEAP(hole)
 	struct buffer buffer;
 	size_t tail;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	if (buffer.size >= 3 * page) {
 		tail = buffer.size - page;
 		ASSERT_EQ(0, munmap(buffer.mem + page, tail - page));
@@ -246,7 +245,7 @@ TEST_HEAP(outlives_descriptor)
 	const char *heap = variant->name;
 	struct buffer buffer;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	close(buffer.fd);
 	buffer.fd = -1;
 	if (self->before.buffers >= 0) {
@@ -275,7 +274,7 @@ TEST_HEAP(fork)
 {
 	struct buffer buffer;
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	EXPECT_EQ(0, in_child(forked, &buffer));
 	EXPECT_EQ(-1, buffer_differs(&buffer));
 	buffer_free(&buffer);
@@ -310,7 +309,7 @@ TEST_HEAP(accounting)
 
 	if (access("/proc/self/smaps", F_OK))
 		SKIP(return, "no smaps (CONFIG_PROC_PAGE_MONITOR)");
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	ASSERT_TRUE(smaps_line(buffer.mem, "Rss:", line, sizeof(line)));
 	EXPECT_EQ(0, atoi(line + strlen("Rss:")));
 	ASSERT_TRUE(smaps_line(buffer.mem, "VmFlags:", line, sizeof(line)));
@@ -327,7 +326,7 @@ TEST_HEAP(no_page_references)
 	struct iovec iov;
 	int pipes[2];
 
-	alloc_filled(_metadata, &buffer, self->heap);
+	alloc_filled(_metadata, &buffer, self->heap, MEDIUM_MOST);
 	ASSERT_EQ(0, pipe(pipes));
 	iov = (struct iovec){ .iov_base = buffer.mem, .iov_len = page_size() };
 	EXPECT_EQ(-1, vmsplice(pipes[1], &iov, 1, SPLICE_F_NONBLOCK));

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The tracepoints of the core: one event for each thing that happens */
+/*
+ * What only tracepoints tell: those of the core, one event for each thing that
+ * happens, and those of the DMA API, about what is done for the caches
+ */
 
 #include "each_heap.h"
 
-/* Distinct from what anybody else may allocate meanwhile */
-#define PAGES	3
+/*
+ * How many units of the heap: distinct from what anybody else may allocate
+ * meanwhile
+ */
+#define UNITS	3
 
 /* Starts to trace what concerns @len bytes of the heap; skips if it cannot */
 static bool trace_heap(struct __test_metadata *_metadata, const char *heap,
@@ -22,7 +28,7 @@ static bool trace_heap(struct __test_metadata *_metadata, const char *heap,
 TEST_HEAP(allocation)
 {
 	static const char event[] = "dma_heap/dma_heap_alloc";
-	const size_t len = PAGES * page_size();
+	const size_t len = UNITS * self->info.granularity;
 	int dmabuf;
 
 	if (!trace_heap(_metadata, variant->name, len, event))
@@ -47,7 +53,7 @@ TEST_HEAP(failure)
 TEST_HEAP(release)
 {
 	static const char event[] = "dma_heap/dma_heap_release";
-	const size_t len = PAGES * page_size();
+	const size_t len = UNITS * self->info.granularity;
 	int dmabuf, other;
 
 	if (!trace_heap(_metadata, variant->name, len, event))
@@ -58,6 +64,93 @@ TEST_HEAP(release)
 	EXPECT_EQ(0, trace_count(event));
 	close(other);
 	EXPECT_EQ(1, trace_stop(event));
+}
+
+/*
+ * Starts to count an event of the DMA API, which has had other names; returns
+ * the one it has, NULL if this kernel has none
+ */
+static const char *trace_first(const char * const *events, const char *filter)
+{
+	for (; *events; events++)
+		if (!trace_start(*events, filter))
+			return *events;
+	return NULL;
+}
+
+/*
+ * Memory that stays cached in the kernel's own map was zeroed by way of the
+ * caches, which must not write it back over what comes later
+ */
+TEST_HEAP(cleaned)
+{
+	static const char * const events[] = {
+		"dma/dma_map_page", "dma/dma_map_phys", NULL,
+	};
+	const char *event;
+	int dmabuf;
+
+	if (!(self->info.properties & DMA_HEAP_PROP_NONCOHERENT))
+		SKIP(return, "the kernel has no cached map of this memory, or the heap is cached");
+	event = trace_first(events, "device == \"dma_heap_cleaner\"");
+	if (!event)
+		SKIP(return, "no events of the DMA API in this kernel");
+	dmabuf = heap_alloc(self->heap, page_size());
+	EXPECT_EQ(1, trace_count(event));
+	close(dmabuf);
+	EXPECT_EQ(1, trace_stop(event));
+}
+
+/*
+ * Whether the DMA API is asked for maintenance: where the caches are between
+ * the CPU and the device. Skips the test where it may be asked in vain.
+ */
+static bool wants_maintenance(struct __test_metadata *_metadata,
+			      const struct dma_heap_info *heap, int dev)
+{
+	struct dma_buf_testdev_info info;
+
+	ASSERT_EQ(0, testdev_info(dev, &info));
+	if (!heap_is_cached(heap))
+		return false;
+	if (!(info.flags & DMA_BUF_TESTDEV_COHERENT))
+		return true;
+	if (dma_api_errors() >= 0)
+		SKIP(return false, "a kernel that watches the DMA API is told of all access");
+	if (testdev_is_short(&info))
+		SKIP(return false, "the device may have copies that need it");
+	return false;
+}
+
+TEST_DEVICE(maintenance)
+{
+	static const char for_cpu[] = "dma/dma_sync_sg_for_cpu";
+	static const char for_device[] = "dma/dma_sync_sg_for_device";
+	struct import import;
+	int dmabuf, wanted;
+
+	if (!cpu_can_map(_metadata, &self->info))
+		return;
+	wanted = wants_maintenance(_metadata, &self->info, self->dev);
+	if (_metadata->exit_code == KSFT_SKIP)
+		return;
+	if (trace_start(for_cpu, "dir >= 0"))
+		SKIP(return, "no events of the DMA API in this kernel");
+	ASSERT_EQ(0, trace_start(for_device, "dir >= 0"));
+	dmabuf = heap_alloc(self->heap, page_size());
+	ASSERT_LE(0, dmabuf);
+	ASSERT_EQ(0, import_begin(&import, self->dev, dmabuf,
+				  DMA_BUF_TESTDEV_BIDIRECTIONAL));
+
+	EXPECT_EQ(0, dmabuf_sync(dmabuf, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(wanted, trace_count(for_cpu));
+	EXPECT_EQ(0, trace_count(for_device));
+	EXPECT_EQ(0, dmabuf_sync(dmabuf, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW));
+	EXPECT_EQ(wanted, trace_stop(for_cpu));
+	EXPECT_EQ(wanted, trace_stop(for_device));
+
+	ASSERT_EQ(0, import_detach(&import));
+	close(dmabuf);
 }
 
 int main(int argc, char **argv)
