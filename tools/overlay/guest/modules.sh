@@ -69,5 +69,6 @@ device_module() {
 
 heap_module system_heap /dev/dma_heap/system
 heap_module cma_heap /dev/dma_heap/default_cma_region
+heap_module chunk_heap /dev/dma_heap/chunk@61000000
 device_module
 finish

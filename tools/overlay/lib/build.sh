@@ -139,21 +139,40 @@ is_built() {
 	[ "$(cat "$out/built" 2>/dev/null)" = "$1" ]
 }
 
-build_all() {
-	local key
-	key=$(build_key)
-	! is_built "$key" || return 0
-	rm -f "$out/built"
+prepare_tree() {
 	if [ -n "$KERNEL" ]; then
 		step "copying the kernel tree" "$logs/tree" tree_of_user
 	else
 		step "preparing the kernel tree" "$logs/tree" \
 			locked "kernels-$BASE" tree_of_base
 	fi
+}
+
+build_all() {
+	local key
+	key=$(build_key)
+	! is_built "$key" || return 0
+	rm -f "$out/built"
+	prepare_tree
 	step "building the kernel ($BASE, $flavour)" "$logs/kernel-$flavour" build_kernel
 	step "building the test programs" "$logs/programs-$flavour" build_programs
 	step "packing the guest" "$logs/root-$flavour" build_root
 	printf '%s\n' "$key" >"$out/built"
+}
+
+need_source() {
+	if [ -n "$KERNEL" ]; then
+		check_kernel_tree "$KERNEL"
+	else
+		locked "kernels-$BASE" need_kernel_source
+	fi
+}
+
+# The kernel tree of BASE or KERNEL, without anything built from it
+need_tree() {
+	set_build
+	need_source
+	locked "$(build_lock)" prepare_tree
 }
 
 # Everything that a guest of ARCH, BASE, KERNEL and DEBUG needs
@@ -162,11 +181,7 @@ need_guest() {
 	set_build
 	[ -z "$cross" ] || lists+=("cross-$ARCH")
 	need_packages "${lists[@]}"
-	if [ -n "$KERNEL" ]; then
-		check_kernel_tree "$KERNEL"
-	else
-		locked "kernels-$BASE" need_kernel_source
-	fi
+	need_source
 	locked "busybox-$ARCH" need_busybox
 	is_built "$(build_key)" ||
 		locked "$(build_lock)" build_all

@@ -60,7 +60,7 @@ add_devices() {
 }
 
 # Merges DTS into the tree that QEMU makes for this machine.
-add_device_tree() {
+merge_device_tree() {
 	[ "$ARCH" = arm64 ] || die "DTS= needs ARCH=arm64: an x86-64 machine has no device tree"
 	[ -e "$DTS" ] || die "DTS=$DTS does not exist"
 	"${qemu[@]}" -machine "dumpdtb=$boot/machine.dtb" 2>"$boot/dtb.log" ||
@@ -69,7 +69,38 @@ add_device_tree() {
 		die "$DTS does not compile"
 	fdtoverlay -i "$boot/machine.dtb" -o "$boot/merged.dtb" "$boot/overlay.dtbo" ||
 		die "$DTS does not fit the machine's tree"
-	qemu+=(-dtb "$boot/merged.dtb")
+}
+
+# load FILE ADDRESS: the words that have QEMU put a file into memory
+load() {
+	qemu+=(-device "loader,file=$1,addr=$2,force-raw=on")
+}
+
+# Has QEMU start the kernel with just the merged tree; its own, which nobody
+# uses, has the first MiB of memory. With -dtb it would take the memory nodes of
+# the tree for its own to write.
+load_with_tree() {
+	local start=0x40100000 tree=0x40110000 kernel=0x40200000 initrd=0x48000000 end
+	end=$((initrd + $(stat -c %s "$boot/initrd")))
+	"${cross}gcc" -c -D "TREE=$tree" -D "KERNEL=$kernel" \
+		-o "$boot/boot.o" "$overlay/machines/boot.S"
+	"${cross}objcopy" -O binary "$boot/boot.o" "$boot/boot.bin"
+	fdtput -t x "$boot/merged.dtb" /chosen linux,initrd-start "${initrd#0x}"
+	fdtput -t x "$boot/merged.dtb" /chosen linux,initrd-end "$(printf %x "$end")"
+	fdtput -t s "$boot/merged.dtb" /chosen bootargs "$cmdline"
+	load "$boot/boot.bin" "$start"
+	load "$boot/merged.dtb" "$tree"
+	load "$out/$image" "$kernel"
+	load "$boot/initrd" "$initrd"
+	qemu+=(-device "loader,addr=$start,cpu-num=0")
+}
+
+load_kernel() {
+	if [ -n "$DTS" ]; then
+		load_with_tree
+	else
+		qemu+=(-kernel "$out/$image" -initrd "$boot/initrd" -append "$cmdline")
+	fi
 }
 
 # What RUN prints comes by a pipe and goes where our own output goes.
@@ -99,12 +130,14 @@ run_with_shell() {
 
 # Runs QEMU; its status says no more than whether it ran and had the time.
 run_qemu() {
-	qemu+=(-kernel "$out/$image" -initrd "$boot/initrd")
 	if [ -n "$RUN" ]; then
-		qemu+=(-append "$cmdline" -serial "file:$boot/console")
+		load_kernel
+		qemu+=(-serial "file:$boot/console")
 		run_with_output
 	else
-		qemu+=(-append "$cmdline quiet" -serial chardev:console
+		cmdline+=" quiet"
+		load_kernel
+		qemu+=(-serial chardev:console
 			-chardev "stdio,id=console,mux=on,signal=off,logfile=$boot/console")
 		run_with_shell
 	fi
@@ -135,7 +168,7 @@ boot_guest() {
 	new_boot
 	add_files
 	set_machine
-	[ -z "$DTS" ] || add_device_tree
+	[ -z "$DTS" ] || merge_device_tree
 	add_devices
 	run_qemu || status=$?
 	verdict=$(cat "$boot/verdict" 2>/dev/null || true)
