@@ -40,7 +40,7 @@ set_machine() {
 		;;
 	esac
 	# Never KVM by itself: there are hosts where it is there and hangs.
-	qemu+=(-accel "tcg,thread=multi" -cpu max -smp "$SMP" -m "$MEM"
+	qemu+=(-accel tcg -cpu max -smp "$SMP" -m "$MEM"
 		-nodefaults -no-reboot -display none)
 	# shellcheck disable=SC2206 # words, as on a command line
 	qemu+=($QEMU_ARGS)
