@@ -114,7 +114,7 @@ TEST_DEVICE(device_reads)
 	struct import import;
 
 	alloc_filled(_metadata, &buffer, self->heap,
-		     import_size(self->dev, big_size(self->heap)));
+		     import_size(self->dev, odd_size(self->heap, MIB)));
 	ASSERT_EQ(0, import_begin(&import, self->dev, buffer.fd,
 				  DMA_BUF_TESTDEV_TO_DEVICE));
 	EXPECT_EQ(-1, import_differs(&import, &buffer));
@@ -129,7 +129,7 @@ TEST_DEVICE(device_writes)
 	struct import import;
 
 	alloc_filled(_metadata, &buffer, self->heap,
-		     import_size(self->dev, big_size(self->heap)));
+		     import_size(self->dev, odd_size(self->heap, MIB)));
 	ASSERT_EQ(0, import_begin(&import, self->dev, buffer.fd,
 				  DMA_BUF_TESTDEV_FROM_DEVICE));
 	EXPECT_EQ(0, import_fill(&import, &buffer, ~SEED));
