@@ -17,6 +17,7 @@ set_build() {
 	case $ARCH in
 	arm64) triplet=aarch64-linux-gnu image=arch/arm64/boot/Image host=aarch64 ;;
 	x86_64) triplet=x86_64-linux-gnu image=arch/x86/boot/bzImage host=x86_64 ;;
+	arm) triplet=arm-linux-gnueabihf image=arch/arm/boot/zImage host=armv7l ;;
 	esac
 	cross=$triplet-
 	[ "$(uname -m)" != "$host" ] || cross=

@@ -26,7 +26,7 @@ must_match() {
 	[[ $2 =~ ^($3)$ ]] || die "$1=$2 is not possible: give $4"
 }
 
-must_match ARCH "$ARCH" 'arm64|x86_64' 'arm64 or x86_64'
+must_match ARCH "$ARCH" 'arm64|x86_64|arm' 'arm64, x86_64 or arm'
 must_match BASE "$BASE" 'lts|mainline' 'lts or mainline'
 must_match JOBS "$JOBS" '[1-9][0-9]*' 'a number from 1'
 must_match SMP "$SMP" '[1-9][0-9]*' 'a number from 1'

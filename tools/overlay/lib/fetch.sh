@@ -105,7 +105,10 @@ need_kernel_source() {
 
 fetch_busybox() {
 	local arch=$ARCH new=$cache/busybox/$ARCH.new
-	[ "$arch" != x86_64 ] || arch=amd64
+	case $arch in
+	x86_64) arch=amd64 ;;
+	arm) arch=armhf ;;
+	esac
 	rm -rf "$new"
 	mkdir -p "$new"
 	cd "$new"

@@ -38,6 +38,10 @@ set_machine() {
 		qemu=(qemu-system-x86_64 -M q35)
 		console=ttyS0
 		;;
+	arm)
+		qemu=(qemu-system-arm -M virt)
+		console=ttyAMA0
+		;;
 	esac
 	# Never KVM by itself: there are hosts where it is there and hangs.
 	qemu+=(-accel tcg -cpu max -smp "$SMP" -m "$MEM"
@@ -61,7 +65,7 @@ add_devices() {
 
 # Merges DTS into the tree that QEMU makes for this machine.
 merge_device_tree() {
-	[ "$ARCH" = arm64 ] || die "DTS= needs ARCH=arm64: an x86-64 machine has no device tree"
+	[ "$ARCH" = arm64 ] || die "DTS= needs ARCH=arm64: this machine boots without a device tree of ours"
 	[ -e "$DTS" ] || die "DTS=$DTS does not exist"
 	"${qemu[@]}" -machine "dumpdtb=$boot/machine.dtb" 2>"$boot/dtb.log" ||
 		die "QEMU gave no device tree: $(cat "$boot/dtb.log")"

@@ -131,7 +131,7 @@ ssize_t buffer_differs(const struct buffer *buffer);
 
 int testdev_open(const char *name);
 int testdev_info(int dev, struct dma_buf_testdev_info *info);
-/* Whether this machine has memory that the device cannot address */
+/* Whether this machine has memory that the device cannot, or must not, address */
 bool testdev_is_short(const struct dma_buf_testdev_info *info);
 int import_attach(struct import *import, int dev, int dmabuf);
 int import_map(struct import *import, __u32 direction);
