@@ -294,6 +294,21 @@ static struct carveout *carveout_create(const struct carveout_heap_info *info)
 	return carveout;
 }
 
+/*
+ * Whether the kernel has all of the memory mapped where the CPU shall use that,
+ * and else none of it: no-map may have been too late for memory that was
+ * reserved before, and a region may lie in memory that the kernel does not use.
+ */
+static bool carveout_has_access(const struct carveout_heap_info *info)
+{
+	int mapped = region_intersects(info->start, info->size,
+				       IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE);
+
+	if (info->kind == CARVEOUT_HEAP_CACHED)
+		return mapped == REGION_INTERSECTS;
+	return mapped == REGION_DISJOINT;
+}
+
 /* Registers a heap for carveout_remove(), or returns ERR_PTR() and says why */
 static struct carveout *carveout_add(const struct carveout_heap_info *info)
 {
@@ -307,6 +322,12 @@ static struct carveout *carveout_add(const struct carveout_heap_info *info)
 	if (!info->size || !PAGE_ALIGNED(info->start | info->size)) {
 		pr_err("cannot add heap %s: %pa bytes at %pa are not whole pages\n",
 		       info->name, &(phys_addr_t){ info->size }, &info->start);
+		return ERR_PTR(-EINVAL);
+	}
+	if (!carveout_has_access(info)) {
+		pr_err("cannot add heap %s: the kernel %s the memory at %pa\n",
+		       info->name, info->kind == CARVEOUT_HEAP_CACHED ?
+		       "does not map" : "maps", &info->start);
 		return ERR_PTR(-EINVAL);
 	}
 
@@ -347,9 +368,10 @@ static void carveout_remove(void *data)
  * Context: process context, may sleep.
  *
  * Return: the heap, which is removed with the device's resources, or
- * ERR_PTR(): -EINVAL if the region is not of whole pages, -EBUSY if another
- * heap has memory of it, or one had that was removed and there still are
- * buffers, -ENOMEM, or as dma_heap_add() returns it.
+ * ERR_PTR(): -EINVAL if the region is not of whole pages, or if the kernel maps
+ * memory of it where the kind says that it is not mapped, or the reverse;
+ * -EBUSY if another heap has memory of it, or one had that was removed and
+ * there still are buffers; -ENOMEM; or as dma_heap_add() returns it.
  */
 struct dma_heap *devm_carveout_heap_add(struct device *dev,
 					const struct carveout_heap_info *info)

@@ -64,6 +64,8 @@ test_that "SRAM: a partition that is a file stays one" \
 if [ -e /proc/device-tree/reserved-memory/odd@72a00000 ]; then
 	is_left_out protected,mapped@72800000 'protected memory must have'
 	is_left_out odd@72a00000 'are not whole pages'
+	is_left_out taken@40400000 'maps the memory at 0x0000000040400000'
+	is_left_out unknown@7a000000 'does not map the memory at 0x000000007a000000'
 	# Of the area that three wrong nodes want, there is no heap of another kind
 	is_left_out camera@65000000 'alignment is 0x3000'
 	test_that "a chunk larger than the area is refused" logged 'alignment is 0x40000000'
