@@ -868,7 +868,7 @@ EXPORT_SYMBOL_NS_GPL(dma_heap_add, "DMA_BUF_HEAP");
  * handed out live on and keep what they need, their module included.
  *
  * Context: process context, sleeps, as long as an allocation from any heap may
- * take. Not from within &dma_heap_ops.allocate, and not with a lock that any
+ * take. Not from within &struct dma_heap_ops, and not with a lock that any
  * heap takes there.
  */
 void dma_heap_remove(struct dma_heap *heap)

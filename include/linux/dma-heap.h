@@ -19,6 +19,9 @@ struct dma_heap_info;
 
 /**
  * struct dma_heap_ops - what a heap can do
+ *
+ * Whoever removes a heap waits for its operations, with the lock of all heaps
+ * held: none of them may add, find or remove any.
  */
 struct dma_heap_ops {
 	/**

@@ -222,8 +222,8 @@ struct dma_heap *devm_cma_heap_add(struct device *dev, const char *name,
 EXPORT_SYMBOL_NS_GPL(devm_cma_heap_add, "DMA_BUF_HEAP");
 
 /*
- * Whether the area's node is one that a chunk heap is described to be over: it
- * has that heap only, whether or when its driver comes up.
+ * Whether the area's node is one that a chunk heap is described to be over: the
+ * name of the area is for that heap, whether or when its driver comes up.
  */
 static bool __init cma_heap_is_chunked(const struct cma *cma)
 {

@@ -37,7 +37,8 @@ struct heap_extent {
  * @HEAP_ACCESS_WC: not in the linear map, mapped write-combined
  * @HEAP_ACCESS_DEVICE: not in the linear map, mapped like registers, where
  *	write-combining is not possible
- * @HEAP_ACCESS_NONE: never mapped
+ * @HEAP_ACCESS_NONE: not at all; such a heap brings a mmap() and CPU access of
+ *	its own, which refuse it, and no vmap()
  *
  * Memory outside the linear map may have no struct pages. A buffer of such
  * memory has one extent.

@@ -66,8 +66,9 @@ struct dma_heap_allocation_data {
  * allocated and no descriptor exists: %EINVAL for fields that hold what they
  * must not, such as a flag that the heap does not accept, and for a length of
  * zero or one that cannot be rounded up; %EFAULT for a bad pointer; %ENOMEM if
- * the heap has not that much memory; %EMFILE if the process can open no more
- * files; %EINTR if it was killed meanwhile; %ENODEV if the heap is gone.
+ * the heap has not that much memory; %EMFILE or %ENFILE if the process or the
+ * system can open no more files; %EINTR if it was killed meanwhile; %ENODEV if
+ * the heap is gone.
  */
 #define DMA_HEAP_IOCTL_ALLOC	_IOWR(DMA_HEAP_IOC_MAGIC, 0x0,\
 				      struct dma_heap_allocation_data)
