@@ -27,12 +27,15 @@
 /* No more pages are pinned: each makes the heap try all others again and again */
 #define PINS_MAX	8
 
-/* What is left to the kernel while memory is filled */
-#define RESERVE		(16 * MIB)
+/*
+ * What is left to the kernel while memory is filled. It may raise what it
+ * reserves to more than three times the minimum, where memory is fragmented.
+ */
+#define RESERVE		(32 * MIB)
 #define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
 #define MIN_FREE_KIB	"8192"
 
-/* More than the heap has is given back to where its pages can move to */
+/* There must be more elsewhere than the heap has, where its pages can move to */
 #define ROOM		(16 * MIB)
 
 TEST_HEAP(sizes_in_chunks)
@@ -163,76 +166,6 @@ static void reserve_less(char *old, size_t size)
 		write_file(MIN_FREE, MIN_FREE_KIB);
 }
 
-/* Memory of this process that the kernel can move; the first @used bytes are */
-struct movable {
-	__u8 *mem;
-	size_t size;
-	size_t used;
-};
-
-static void movable_init(struct __test_metadata *_metadata,
-			 struct movable *movable, int memfd, int huge)
-{
-	int flags = MAP_NORESERVE;
-
-	flags |= memfd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-	movable->size = ram_size() / STEP * STEP;
-	movable->used = 0;
-	if (memfd >= 0)
-		ASSERT_EQ(0, ftruncate(memfd, movable->size));
-	movable->mem = mmap(NULL, movable->size, PROT_READ | PROT_WRITE, flags,
-			    memfd, 0);
-	ASSERT_NE(MAP_FAILED, movable->mem);
-	/* Fails where there are none, and then all pages are small */
-	madvise(movable->mem, movable->size, huge);
-}
-
-/* Uses more, until no more than so much is free for all */
-static void movable_grow(struct __test_metadata *_metadata,
-			 struct movable *movable, size_t until_free)
-{
-	while (movable->used < movable->size &&
-	       free_for_all() > until_free + STEP) {
-		ASSERT_EQ(0, madvise(movable->mem + movable->used, STEP,
-				     MADV_POPULATE_WRITE));
-		movable->used += STEP;
-	}
-}
-
-static void movable_end(struct movable *movable)
-{
-	munmap(movable->mem, movable->size);
-}
-
-static size_t pages_of(const struct movable *movable)
-{
-	return movable->used / page_size();
-}
-
-/* Page number @index in words */
-static __u32 *page_of(const struct movable *movable, size_t index)
-{
-	return (__u32 *)(movable->mem + index * page_size());
-}
-
-/* Gives each page a content of its own */
-static void movable_mark(struct movable *movable)
-{
-	size_t i;
-
-	for (i = 0; i < pages_of(movable); i++)
-		*page_of(movable, i) = i ^ SEED;
-}
-
-static size_t count_changed(const struct movable *movable)
-{
-	size_t i, changed = 0;
-
-	for (i = 0; i < pages_of(movable); i++)
-		changed += *page_of(movable, i) != (__u32)(i ^ SEED);
-	return changed;
-}
-
 /* The chunks of a heap, by physical address */
 struct chunks {
 	__u64 start;
@@ -290,12 +223,108 @@ static ssize_t chunk_of(struct __test_metadata *_metadata,
 }
 
 /*
- * Puts one page for each chunk that has some into @in_use, by address of the
- * chunk, and returns how many these are
+ * Memory of this process that the kernel can move, page by page. Of the first
+ * @used bytes it keeps in the end what is in the heap's chunks.
+ */
+struct movable {
+	__u8 *mem;
+	size_t size;
+	size_t used;
+	/* Which chunk each page was in, -1 if in none */
+	ssize_t *chunk;
+	/* What madvise() calls giving it back */
+	int release;
+};
+
+/* With a file in place of anonymous memory unless @memfd is -1 */
+static void movable_init(struct __test_metadata *_metadata,
+			 struct movable *movable, int memfd)
+{
+	int flags = MAP_NORESERVE;
+
+	flags |= memfd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	movable->release = memfd < 0 ? MADV_DONTNEED : MADV_REMOVE;
+	movable->size = ram_size() / STEP * STEP;
+	movable->used = 0;
+	movable->chunk = calloc(movable->size / page_size(),
+				sizeof(*movable->chunk));
+	ASSERT_NE(NULL, movable->chunk);
+	if (memfd >= 0)
+		ASSERT_EQ(0, ftruncate(memfd, movable->size));
+	movable->mem = mmap(NULL, movable->size, PROT_READ | PROT_WRITE, flags,
+			    memfd, 0);
+	ASSERT_NE(MAP_FAILED, movable->mem);
+	/* Fails where there are no large pages */
+	madvise(movable->mem, movable->size, MADV_NOHUGEPAGE);
+}
+
+static size_t pages_of(const struct movable *movable)
+{
+	return movable->used / page_size();
+}
+
+/* Page number @index in words */
+static __u32 *page_of(const struct movable *movable, size_t index)
+{
+	return (__u32 *)(movable->mem + index * page_size());
+}
+
+/* Uses what the kernel has, and gives each page a content of its own */
+static void movable_fill(struct __test_metadata *_metadata,
+			 struct movable *movable)
+{
+	size_t i;
+
+	while (movable->used < movable->size &&
+	       free_for_all() > RESERVE + STEP) {
+		ASSERT_EQ(0, madvise(movable->mem + movable->used, STEP,
+				     MADV_POPULATE_WRITE));
+		movable->used += STEP;
+	}
+	for (i = 0; i < pages_of(movable); i++)
+		*page_of(movable, i) = i ^ SEED;
+}
+
+/* Gives back what is in no chunk, so that the rest can move there */
+static void movable_keep_chunks(struct __test_metadata *_metadata,
+				struct movable *movable)
+{
+	size_t page, end;
+
+	for (page = 0; page < pages_of(movable); page = end + 1) {
+		end = page;
+		while (end < pages_of(movable) && movable->chunk[end] < 0)
+			end++;
+		if (end > page)
+			ASSERT_EQ(0, madvise(page_of(movable, page),
+					     (end - page) * page_size(),
+					     movable->release));
+	}
+}
+
+static size_t count_changed(const struct movable *movable)
+{
+	size_t i, changed = 0;
+
+	for (i = 0; i < pages_of(movable); i++)
+		changed += movable->chunk[i] >= 0 &&
+			   *page_of(movable, i) != (__u32)(i ^ SEED);
+	return changed;
+}
+
+static void movable_end(struct movable *movable)
+{
+	munmap(movable->mem, movable->size);
+	free(movable->chunk);
+}
+
+/*
+ * Finds the chunk of each page. Puts one page for each chunk that has some into
+ * @in_use, by address of the chunk, and returns how many these are.
  */
 static int chunks_in_use(struct __test_metadata *_metadata,
 			 const struct chunks *chunks,
-			 const struct movable *movable, void **in_use)
+			 struct movable *movable, void **in_use)
 {
 	__u64 *words = calloc(pages_of(movable), sizeof(*words));
 	ssize_t chunk;
@@ -307,6 +336,7 @@ static int chunks_in_use(struct __test_metadata *_metadata,
 	memset(in_use, 0, chunks->count * sizeof(*in_use));
 	for (page = 0; page < pages_of(movable); page++) {
 		chunk = chunk_by_word(chunks, words[page]);
+		movable->chunk[page] = chunk;
 		if (chunk >= 0)
 			in_use[chunk] = page_of(movable, page);
 	}
@@ -426,73 +456,62 @@ static void expect_had(struct __test_metadata *_metadata, int heap,
 }
 
 /*
- * Fills memory until the heap's is used too. What is allocated first, in large
- * pages, stays out of that as long as more is free elsewhere; given back, it is
- * where the pages can move to.
+ * Fills all memory, pins some of what came to lie in the heap's, and gives back
+ * what did not
  */
-static void fill(struct __test_metadata *_metadata, struct movable *movable,
-		 int memfd, __u64 room)
-{
-	struct movable ballast;
-	char min_free[32];
-
-	movable_init(_metadata, &ballast, -1, MADV_HUGEPAGE);
-	movable_grow(_metadata, &ballast, mem_line("CmaFree") + STEP);
-	if (ballast.used < room) {
-		movable_end(&ballast);
-		SKIP(return, "too little memory beside the heap's");
-	}
-	movable_init(_metadata, movable, memfd, MADV_NOHUGEPAGE);
-	reserve_less(min_free, sizeof(min_free));
-	movable_grow(_metadata, movable, RESERVE);
-	movable_end(&ballast);
-	write_file(MIN_FREE, min_free);
-	movable_mark(movable);
-}
-
-static void take_all_but_pinned(struct __test_metadata *_metadata, int heap,
-				const struct chunks *chunks,
-				struct movable *movable)
+static void fill_and_pin(struct __test_metadata *_metadata,
+			 const struct chunks *chunks, struct movable *movable,
+			 struct pins *pins)
 {
 	void **in_use = calloc(chunks->count, sizeof(*in_use));
-	struct pins pins;
+	char min_free[32];
 	int count;
 
 	ASSERT_NE(NULL, in_use);
+	reserve_less(min_free, sizeof(min_free));
+	movable_fill(_metadata, movable);
 	count = chunks_in_use(_metadata, chunks, movable, in_use);
 	TH_LOG("%d of %d chunks are in use", count, chunks->count);
-	if (count <= chunks->count / 4) {
-		free(in_use);
-		SKIP(return, "hardly any memory came to lie in the heap's");
-	}
-	pins_begin(_metadata, &pins, in_use, count);
+	if (count > chunks->count / 4)
+		pins_begin(_metadata, pins, in_use, count);
+	movable_keep_chunks(_metadata, movable);
+	write_file(MIN_FREE, min_free);
 	free(in_use);
-	count = pins_find(_metadata, &pins, chunks);
-	ASSERT_LT(0, count);
-
-	expect_had(_metadata, heap, chunks->count - count, chunks->size, count);
-	pins_expect(_metadata, &pins, chunks);
-	pins_end(&pins, movable);
-	expect_had(_metadata, heap, chunks->count, chunks->size, 0);
-	EXPECT_EQ(0, count_changed(movable));
 }
 
-/* With a file in place of anonymous memory unless @memfd is -1 */
+static void take_all_but_pinned(struct __test_metadata *_metadata, int heap,
+				const struct chunks *chunks, struct pins *pins)
+{
+	int count = pins_find(_metadata, pins, chunks);
+
+	ASSERT_LT(0, count);
+	expect_had(_metadata, heap, chunks->count - count, chunks->size, count);
+	pins_expect(_metadata, pins, chunks);
+}
+
 static void test_pins(struct __test_metadata *_metadata, int heap,
 		      const char *name, const struct dma_heap_info *info,
 		      int memfd)
 {
 	long long kills = vm_events("oom_kill");
-	struct movable movable = { };
+	struct pins pins = { };
+	struct movable movable;
 	struct chunks chunks;
 
 	if (!chunks_find(&chunks, name, info))
 		SKIP(return, "the heap's name does not tell its address");
+	if (free_for_all() < info->size + ROOM)
+		SKIP(return, "too little memory beside the heap's");
 	write_file("/proc/self/oom_score_adj", "1000");
-	fill(_metadata, &movable, memfd, info->size + ROOM);
-	if (!movable.mem)
-		return;
-	take_all_but_pinned(_metadata, heap, &chunks, &movable);
+	movable_init(_metadata, &movable, memfd);
+	fill_and_pin(_metadata, &chunks, &movable, &pins);
+	if (!pins.count)
+		SKIP(return, "hardly any memory came to lie in the heap's");
+
+	take_all_but_pinned(_metadata, heap, &chunks, &pins);
+	pins_end(&pins, &movable);
+	expect_had(_metadata, heap, chunks.count, chunks.size, 0);
+	EXPECT_EQ(0, count_changed(&movable));
 	movable_end(&movable);
 	EXPECT_EQ(kills, vm_events("oom_kill"));
 }
