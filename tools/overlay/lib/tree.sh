@@ -83,19 +83,23 @@ one_file_of() {
 	awk -v want="--- a/$2" '/^--- a\// { on = ($0 == want) } on' "$1"
 }
 
-# Turns "NAMESPACE" into NAMESPACE for a kernel older than 6.13.
+# Kernels before 6.13 take NAMESPACE where later ones take "NAMESPACE".
+has_unquoted_namespaces() {
+	grep -q 'MODULE_INFO(import_ns, __stringify' "$1/include/linux/module.h"
+}
+
+# unquote_namespaces FILE...: for such a kernel
 unquote_namespaces() {
-	local stage=$1 f use='(EXPORT_SYMBOL_NS(_GPL)?|MODULE_IMPORT_NS)\([^()]*"'
-	own_files | grep '\.[ch]$' >"$stage.sources"
-	while read -r f; do
-		grep -qzE "$use" "$stage/$f" || continue
+	local f use='(EXPORT_SYMBOL_NS(_GPL)?|MODULE_IMPORT_NS)\([^()]*"'
+	for f; do
+		grep -qzE "$use" "$f" || continue
 		sed -i -E \
 			-e 's/(MODULE_IMPORT_NS\()"([A-Z_]+)"\)/\1\2)/' \
 			-e 's/(EXPORT_SYMBOL_NS(_GPL)?\([a-z0-9_]+, *)"([A-Z_]+)"\)/\1\3)/' \
-			"$stage/$f"
-		! grep -qzE "$use" "$stage/$f" ||
+			"$f"
+		! grep -qzE "$use" "$f" ||
 			die "$f: a quoted namespace is left that kernels before 6.13 do not take; write it as EXPORT_SYMBOL_NS_GPL(name, \"NAMESPACE\") on one line"
-	done <"$stage.sources"
+	done
 }
 
 # Takes out the option that needs DMA_ATTR_CC_SHARED, which this kernel lacks.
@@ -107,14 +111,31 @@ drop_cc_shared() {
 		die "drivers/dma-buf/heaps/Kconfig: the option DMABUF_HEAPS_SYSTEM_CC_SHARED could not be taken out for this kernel"
 }
 
+# The section that the kernel's MAINTAINERS has about heaps, with the files that
+# ours names and its people.
+stage_maintainers() {
+	local tree=$1 stage=$2 title
+	[ -f "$tree/MAINTAINERS" ] || die "$tree/MAINTAINERS is missing; the heaps' files are entered there"
+	title=$(head -n 1 "$repo/MAINTAINERS")
+	grep -qxF "$title" "$tree/MAINTAINERS" ||
+		die "$tree/MAINTAINERS: there is no section $title, in which the heaps' files are entered"
+	awk -v title="$title" '
+		NR == FNR { if (/^F:/) files = files $0 "\n"; next }
+		$0 == title { inside = 1 }
+		inside && /^$/ { printf "%s", files; inside = 0 }
+		inside && /^F:/ { next }
+		{ print }' "$repo/MAINTAINERS" "$tree/MAINTAINERS" >"$stage/MAINTAINERS"
+}
+
 # stage_overlay TREE STAGE: fills STAGE (made anew) with what is to be in TREE
 stage_overlay() {
-	local tree=$1 stage=$2 patch files pattern
+	local tree=$1 stage=$2 sources patch files pattern
 	rm -rf "$stage"
 	mkdir -p "$stage"
 	own_files | (cd "$repo" && xargs -d '\n' -r cp --parents -t "$stage")
-	if grep -q 'MODULE_INFO(import_ns, __stringify' "$tree/include/linux/module.h"; then
-		unquote_namespaces "$stage"
+	if has_unquoted_namespaces "$tree"; then
+		mapfile -t sources < <(own_files | grep '\.[ch]$')
+		(cd "$stage" && unquote_namespaces "${sources[@]}")
 	fi
 	grep -q DMA_ATTR_CC_SHARED "$tree/include/linux/dma-mapping.h" ||
 		drop_cc_shared "$stage"
@@ -122,6 +143,7 @@ stage_overlay() {
 		# shellcheck disable=SC2086 # words
 		stage_patch "$tree" "$stage" "${patch% }" "${pattern# }" $files
 	done < <(grep -v '^#' "$overlay/patches/series")
+	stage_maintainers "$tree" "$stage"
 }
 
 # lay STAGE TREE: copies what differs
