@@ -10,14 +10,17 @@ $(foreach o,$(options),$(eval override export $(o) := $$(value $(o))))
 
 overlay := $(dir $(lastword $(MAKEFILE_LIST)))tools/overlay
 
-.PHONY: help run check check-full vm apply clean distclean
+.PHONY: help run check check-full vm apply series series-check clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@cat $(overlay)/help.txt
 
-run check vm apply clean distclean:
+run check vm apply series clean distclean:
 	@$(overlay)/$@
 
 check-full:
 	@$(overlay)/check full
+
+series-check:
+	@$(overlay)/check series

@@ -15,7 +15,7 @@ missing_packages() {
 	local installed
 	installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
 		sed -n 's/^installed //p' | sort -u) || true
-	printf '%s\n' "$@" | sort | comm -23 - <(printf '%s\n' "$installed")
+	printf '%s\n' "$@" | sort -u | comm -23 - <(printf '%s\n' "$installed")
 }
 
 as_root() {
