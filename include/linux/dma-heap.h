@@ -68,8 +68,9 @@ struct dma_heap_ops {
  * @name:	its name, see dma_heap_add(); copied
  * @ops:	its operations; must outlive the heap
  * @priv:	for the heap's own use, see dma_heap_get_drvdata()
- * @heap_flags:	DMA_HEAP_FLAG_ of which the memory meets one; a request with any
- *		other is refused. At most one of the two about ECC
+ * @heap_flags:	what the memory meets, such as %DMA_HEAP_FLAG_ECC_PROTECTED; a
+ *		request with any other is refused. At most one of the two
+ *		about ECC
  * @of_node:	the memory's own node in the device tree, or NULL: devices that
  *		have it as a memory-region get a link to the heap. If several
  *		heaps name it, to the first

@@ -75,7 +75,7 @@ struct heap_backing {
 	pgprot_t (*prot)(pgprot_t prot);
 
 	/**
-	 * @dma_attrs: DMA_ATTR_ flags for mapping and unmapping
+	 * @dma_attrs: attributes for mapping and unmapping
 	 *
 	 * With DMA_ATTR_SKIP_CPU_SYNC the memory is not synchronised for CPU
 	 * access either, and devices that do not reach it are refused. Memory
