@@ -320,7 +320,7 @@ static void movable_end(struct movable *movable)
 
 /*
  * Finds the chunk of each page. Puts one page for each chunk that has some into
- * @in_use, by address of the chunk, and returns how many these are.
+ * @in_use, zeroed, by address of the chunk, and returns how many these are.
  */
 static int chunks_in_use(struct __test_metadata *_metadata,
 			 const struct chunks *chunks,
@@ -333,7 +333,6 @@ static int chunks_in_use(struct __test_metadata *_metadata,
 
 	ASSERT_NE(NULL, words);
 	pagemap_read(_metadata, movable->mem, pages_of(movable), words);
-	memset(in_use, 0, chunks->count * sizeof(*in_use));
 	for (page = 0; page < pages_of(movable); page++) {
 		chunk = chunk_by_word(chunks, words[page]);
 		movable->chunk[page] = chunk;
