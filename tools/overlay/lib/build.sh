@@ -165,7 +165,7 @@ need_source() {
 	if [ -n "$KERNEL" ]; then
 		check_kernel_tree "$KERNEL"
 	else
-		locked "kernels-$BASE" need_kernel_source
+		need_kernel_source
 	fi
 }
 

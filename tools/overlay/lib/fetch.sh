@@ -99,6 +99,10 @@ fetch_kernel() {
 
 # The kernel source of BASE, downloaded once
 need_kernel_source() {
+	locked "kernels-$BASE" fetch_kernel_once
+}
+
+fetch_kernel_once() {
 	[ -e "$cache/kernels/$BASE/version" ] ||
 		step "fetching the $BASE kernel" "$cache/log/fetch-$BASE" fetch_kernel
 }
