@@ -119,6 +119,20 @@ build_root() {
 	pack "$out/root" "$out/root.cpio"
 }
 
+# set_aside NAME: from here on kmake builds beside the guest's kernel, which other
+# checks boot, with its configuration
+set_aside() {
+	local config=$out/.config
+	out=$out-$1
+	mkdir -p "$out"
+	cmp -s "$config" "$out/.config" || cp "$config" "$out/.config"
+}
+
+# Has kmake compile our sources anew
+remove_own_objects() {
+	own_files | sed -n "s|^\(drivers/.*\)\.c\$|$out/\1.o|p" | xargs rm -f
+}
+
 # What the result depends on, as one line
 build_key() {
 	{

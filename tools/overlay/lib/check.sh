@@ -7,3 +7,25 @@
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/dma-heaps.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
+
+# Passes if the input is empty, and shows it
+nothing_said() {
+	! sed 's/^/# /' | grep .
+}
+
+# nothing_in FILE ARGUMENT...: no line that grep finds with these; shows those
+# that it does
+nothing_in() {
+	local file=$1
+	shift
+	nothing_said < <(grep "$@" "$file")
+}
+
+# Writes each example of the documents to a file of its own here, and its name
+code_blocks() {
+	local document
+	own_files | sed -n '/^Documentation\/.*\.rst$/p' | while read -r document; do
+		awk -v name="$(basename "$(dirname "$document")")-$(basename "$document" .rst)" \
+			-f "$overlay/lib/code-blocks.awk" "$repo/$document"
+	done
+}

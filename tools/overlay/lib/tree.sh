@@ -39,6 +39,19 @@ check_kernel_tree() {
 		die "$1/Makefile: this is Linux $version; $oldest_kernel is the oldest that the heaps can be laid into"
 }
 
+# files_in DIRECTORY: their paths there
+files_in() {
+	(cd "$1" && find . -type f -printf '%P\n' | sort)
+}
+
+# copy_present TREE TO: of the files named by the input, those that TREE has
+copy_present() {
+	local f
+	while read -r f; do
+		[ ! -e "$1/$f" ] || (cd "$1" && cp -a --parents "$f" "$2")
+	done
+}
+
 # patch_files PATCH: the files it changes
 patch_files() {
 	sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$1"
@@ -149,7 +162,7 @@ stage_overlay() {
 # lay STAGE TREE: copies what differs
 lay() {
 	local f
-	(cd "$1" && find . -type f -printf '%P\n' | sort) >"$1.files"
+	files_in "$1" >"$1.files"
 	while read -r f; do
 		cmp -s "$1/$f" "$2/$f" || {
 			mkdir -p "$(dirname "$2/$f")"
@@ -173,7 +186,7 @@ sync_tree() {
 	local pristine=$1 tree=$2 stage=$2.stage laid=$2.laid f
 	touch "$laid"
 	stage_overlay "$pristine" "$stage"
-	(cd "$stage" && find . -type f -printf '%P\n' | sort) >"$laid.new"
+	files_in "$stage" >"$laid.new"
 	comm -23 "$laid" "$laid.new" >"$laid.gone"
 	# From here on an interruption leaves files of both lists.
 	sort -u "$laid" "$laid.new" >"$laid.both"
