@@ -29,3 +29,13 @@ code_blocks() {
 			-f "$overlay/lib/code-blocks.awk" "$repo/$document"
 	done
 }
+
+# The options of the subsystem in the tree, and of each whether it is bool or
+# tristate
+heap_options() {
+	# shellcheck disable=SC2154 # set_build() sets it
+	find "$tree/drivers/dma-buf" -name Kconfig -exec cat {} + | awk '
+		/^(menu)?config / { name = $2 }
+		/^\t(bool|tristate)[ \t]/ && name ~ /^DMABUF_(HEAPS|TESTDEV)/ {
+			print "CONFIG_" name, $1 }'
+}
