@@ -18,7 +18,7 @@ die() {
 }
 
 : "${ARCH:=arm64}" "${BASE:=lts}" "${KERNEL:=}" "${JOBS:=$(nproc)}" "${V:=0}"
-: "${TEST:=}" "${RUN:=}" "${FILES:=}" "${DTS:=}" "${APPEND:=}" "${MEM:=1G}"
+: "${MACHINE:=virt}" "${TEST:=}" "${RUN:=}" "${FILES:=}" "${DTS:=}" "${APPEND:=}" "${MEM:=1G}"
 : "${SMP:=2}" "${TIMEOUT:=}" "${QEMU_ARGS:=}" "${DEBUG:=0}"
 
 # must_match NAME VALUE REGEXP HINT
@@ -28,6 +28,7 @@ must_match() {
 
 must_match ARCH "$ARCH" 'arm64|x86_64|arm' 'arm64, x86_64 or arm'
 must_match BASE "$BASE" 'lts|mainline' 'lts or mainline'
+must_match MACHINE "$MACHINE" 'virt|vexpress' 'virt or vexpress'
 must_match JOBS "$JOBS" '[1-9][0-9]*' 'a number from 1'
 must_match SMP "$SMP" '[1-9][0-9]*' 'a number from 1'
 must_match MEM "$MEM" '[1-9][0-9]*[MG]' 'a size such as 512M or 1G'
