@@ -14,7 +14,8 @@ own_files() {
 	for d in $in_tree; do
 		[ ! -d "$repo/$d" ] ||
 			(cd "$repo" && find "$d" -type f ! -name '*~' ! -name '.*.swp' \
-				! -name '*.o' ! -name '*.orig' ! -name '*.rej')
+				! -name '*.o' ! -name '*.orig' ! -name '*.rej' \
+				! -path tools/dma-heap/dmaheap)
 	done | sort
 }
 
