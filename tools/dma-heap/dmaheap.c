@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dmaheap.h"
@@ -22,6 +23,12 @@ static const struct command {
 	const char *text;
 } commands[] = {
 	{
+		"list", cmd_list, "[--json]",
+		"all heaps: their memory, and how much of it is free\n"
+	}, {
+		"info", cmd_info, "NAME [--json]",
+		"all that a heap tells of itself\n"
+	}, {
 		"bench", cmd_bench, "[OPTION...]",
 		"what allocating, mapping and freeing costs\n"
 	},
@@ -77,8 +84,31 @@ static int usage_of_all(FILE *file, enum status status)
 	return status;
 }
 
-/* There is no heap of that name; which there are */
-static int complain_no_heap(const char *name)
+const char *node_path(const char *heap)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), HEAP_DIR "/%s", heap);
+	return path;
+}
+
+int node_of_heap(const char *heap)
+{
+	struct stat stat;
+	int fd;
+
+	/* In any mode; what counts is that it may be opened at all */
+	fd = open(node_path(heap), O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (!strchr(heap, '/') && !fstat(fd, &stat) && S_ISCHR(stat.st_mode))
+		return fd;
+	close(fd);
+	errno = ENOENT;
+	return -1;
+}
+
+int complain_no_heap(const char *heap)
 {
 	struct names heaps;
 	char list[4096];
@@ -87,48 +117,41 @@ static int complain_no_heap(const char *name)
 	names_read(&heaps, HEAP_DIR);
 	if (!heaps.count)
 		return complain(STATUS_NO_HEAP,
-				"no heap %s: there is none at all in " HEAP_DIR
-				". Has the kernel CONFIG_DMABUF_HEAPS, and are its modules loaded?",
-				name);
+				"there is no heap in " HEAP_DIR
+				". Has the kernel CONFIG_DMABUF_HEAPS, and are its modules loaded?");
 	for (i = 0; i < heaps.count && len < (int)sizeof(list); i++)
 		len += snprintf(list + len, sizeof(list) - len, "%s %s",
 				i ? "," : "", heaps.name[i]);
-	return complain(STATUS_NO_HEAP, "no heap %s in " HEAP_DIR ". There are:%s",
-			name, list);
+	return complain(STATUS_NO_HEAP, "%s: there is no such heap. There are:%s",
+			node_path(heap), list);
 }
 
-static int complain_open(const char *name, int err)
+int complain_open(const char *heap, int err)
 {
 	switch (err) {
 	case ENOENT:
 	case ENOTDIR:
 	case ENXIO:
-		return complain_no_heap(name);
+		return complain_no_heap(heap);
 	case EACCES:
 	case EPERM:
 		return complain(STATUS_DENIED,
-				HEAP_DIR "/%s: you may not open it. Root may, or a udev rule lets you:\n"
+				"%s: you may not open it. Root may, or a udev rule lets you:\n"
 				"  SUBSYSTEM==\"dma_heap\", KERNEL==\"%s\", GROUP=\"video\", MODE=\"0660\"",
-				name, name);
+				node_path(heap), heap);
 	default:
-		return complain(STATUS_FAILED, HEAP_DIR "/%s cannot be opened: %s",
-				name, strerror(err));
+		return complain(STATUS_FAILED, "%s: it cannot be opened: %s",
+				node_path(heap), strerror(err));
 	}
 }
 
-int open_heap(const char *name, enum status *status)
+int open_heap(const char *heap, enum status *status)
 {
-	char path[256];
-	int heap;
+	int fd = node_of_heap(heap);
 
-	if (!strcmp(name, "-"))
-		return STDIN_FILENO;
-	snprintf(path, sizeof(path), HEAP_DIR "/%s", name);
-	/* In any mode; what counts is that it may be opened at all */
-	heap = open(path, O_RDONLY | O_CLOEXEC);
-	if (heap < 0)
-		*status = complain_open(name, errno);
-	return heap;
+	if (fd < 0)
+		*status = complain_open(heap, errno);
+	return fd;
 }
 
 /* The factor that a suffix stands for, 0 if it is none */
@@ -160,21 +183,6 @@ bool parse_size(const char *text, __u64 *size)
 		 "%s is no size: give a number of bytes from 1, as 4096, 64K, 8MiB or 1G",
 		 text);
 	return false;
-}
-
-const char *size_text(char text[SIZE_TEXT], __u64 size)
-{
-	static const char * const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	double value = size;
-	size_t i = 0;
-
-	while (value >= 1024 && i < sizeof(units) / sizeof(*units) - 1) {
-		value /= 1024;
-		i++;
-	}
-	snprintf(text, SIZE_TEXT, "%.*f %s", value == (__u64)value ? 0 : 1,
-		 value, units[i]);
-	return text;
 }
 
 int main(int argc, char **argv)

@@ -6,7 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <linux/dma-heap.h>
 #include <linux/types.h>
+
+struct names;
 
 /* Exit codes, as dmaheap.1 has them */
 enum status {
@@ -44,11 +47,21 @@ int complain(enum status status, const char *format, ...)
  */
 int show_usage(const char *command, int option);
 
+/* The path of a heap's node, until the next call */
+const char *node_path(const char *heap);
+/* Opens the heap of that name, as it may be: -1 with errno, ENOENT for no heap */
+int node_of_heap(const char *heap);
+/* Says why that failed; with no @heap, that there is none at all */
+int complain_open(const char *heap, int err);
+int complain_no_heap(const char *heap);
+/* Both: if the heap cannot be opened it says why, sets @status and returns -1 */
+int open_heap(const char *heap, enum status *status);
+
 /*
- * Opens the heap of that name, "-" being standard input. If that fails it says
- * why, sets @status, and returns -1.
+ * What the heap tells by DMA_HEAP_IOCTL_GET_INFO, or to who may not open it by
+ * sysfs; @info->mask tells what is known. -1 with errno if it cannot be opened.
  */
-int open_heap(const char *name, enum status *status);
+int read_info(const char *heap, struct dma_heap_info *info);
 
 /*
  * Reads a size such as 4096, 64K, 64KiB or 1G, of at least one byte. If it is
@@ -60,5 +73,17 @@ bool parse_size(const char *text, __u64 *size);
 
 /* Writes @size as people read it, as "4 MiB" or "5.9 MiB"; returns @text */
 const char *size_text(char text[SIZE_TEXT], __u64 size);
+/* What kind of memory it is, in few words, until the next call */
+const char *memory_text(const struct dma_heap_info *info);
+/* How wide a column of these must be, with the word above it */
+int name_width(const struct names *names, int least);
+
+void json_string(const char *text);
+/* A member of an object, and not its first; null if it is not known */
+void json_number(const char *key, bool known, __u64 value);
+/* What comes before member number @index of an array, from 0 on */
+const char *json_between(int index);
+/* The same array that dmaheap list --json prints */
+void json_heaps(const struct names *heaps);
 
 #endif /* _DMAHEAP_H */

@@ -22,7 +22,7 @@
 #define KIB		1024UL
 #define MIB		(1024 * KIB)
 
-#define NAMES_MAX	32
+#define NAMES_MAX	128
 #define NAME_SIZE	64
 
 /* The entries of a directory, in alphabetic order */
