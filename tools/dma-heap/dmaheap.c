@@ -29,6 +29,13 @@ static const struct command {
 		"info", cmd_info, "NAME [--json]",
 		"all that a heap tells of itself\n"
 	}, {
+		"alloc", cmd_alloc, "NAME SIZE [--fill] [--hold | -- COMMAND...]",
+		"allocate a buffer; of the heap that is open as standard input if\n"
+		"NAME is -\n"
+		"  --fill   write all of it\n"
+		"  --hold   keep it until a signal comes, as from Ctrl-C\n"
+		"  COMMAND  run it, and keep the buffer meanwhile\n"
+	}, {
 		"bench", cmd_bench, "[OPTION...]",
 		"what allocating, mapping and freeing costs\n"
 	},
