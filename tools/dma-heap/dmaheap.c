@@ -36,6 +36,10 @@ static const struct command {
 		"  --hold   keep it until a signal comes, as from Ctrl-C\n"
 		"  COMMAND  run it, and keep the buffer meanwhile\n"
 	}, {
+		"test", cmd_test, "[NAME...]",
+		"the whole life of a buffer, with a verdict for each step; without\n"
+		"a NAME all heaps, as a table\n"
+	}, {
 		"bench", cmd_bench, "[OPTION...]",
 		"what allocating, mapping and freeing costs\n"
 	},
