@@ -40,6 +40,9 @@ static const struct command {
 		"the whole life of a buffer, with a verdict for each step; without\n"
 		"a NAME all heaps, as a table\n"
 	}, {
+		"stat", cmd_stat, "[--json] [--watch[=SECONDS]]",
+		"who holds which buffers, and what the kernel counts\n"
+	}, {
 		"bench", cmd_bench, "[OPTION...]",
 		"what allocating, mapping and freeing costs\n"
 	},
