@@ -651,15 +651,18 @@ static void print_verdict(const struct sums *sums, const struct job *job,
 		puts("\n- The device does not reach all of this machine's memory. Of what it\n"
 		     "  does not reach, a copy is made if it is cached and in small pieces. Or the\n"
 		     "  driver refuses the buffer.");
-	if (sums->failed)
+	if (sums->failed) {
 		printf("\nFAILED: %d of %d buffers did not pass.\n",
 		       sums->failed, sums->buffers);
-	else
-		printf("\nAll %d buffers of %d heaps held what the CPU and %d devices wrote,\n"
-		       "and %s, in %.1f s.\n", sums->buffers, sums->heaps,
-		       job->importers->testdevs, sums->untold ?
-		       "this kernel does not tell whether all memory came back" :
-		       "all memory came back", seconds);
+		return;
+	}
+	printf("\nAll %d buffers of %d heaps held what the CPU", sums->buffers,
+	       sums->heaps);
+	if (job->importers->testdevs)
+		printf(" and %d devices", job->importers->testdevs);
+	printf(" wrote,\nand %s, in %.1f s.\n", sums->untold ?
+	       "this kernel does not tell whether all memory came back" :
+	       "all memory came back", seconds);
 }
 
 static void find_testdevs(struct importers *importers)
