@@ -5,34 +5,35 @@
 set -eu
 . tap.sh
 
-ENODEV=19
+# As dmaheap(1) has it
+HEAP_GONE=6
 
 # Everything that is done with the file of a heap that is no more
 open_file_survives() {
-	module=$1 node=$2
+	module=$1 heap=$2 node=/dev/dma_heap/$2
 	exec 3<"$node"
 	test_that "$module: unloads while its node is open" rmmod "$module"
 	test_that "$module: takes its node with it" [ ! -e "$node" ]
 	test_that "$module: an open file answers ENODEV" \
-		ends_with $ENODEV heapctl 4096 <&3
+		ends_with $HEAP_GONE dmaheap alloc - 4096 <&3
 	test_that "$module: loads again" modprobe "$module"
 	test_that "$module: gives memory again" \
-		ends_with 0 heapctl 4096 <"$node"
+		dmaheap alloc "$heap" 4096
 	test_that "$module: the old file still answers ENODEV" \
-		ends_with $ENODEV heapctl 4096 <&3
+		ends_with $HEAP_GONE dmaheap alloc - 4096 <&3
 	exec 3<&-
 }
 
 buffer_pins() {
-	module=$1 node=$2
+	module=$1 heap=$2
 	test_that "$module: does not unload while a buffer lives" \
-		heapctl 65536 sh -c "! rmmod $module 2>/dev/null" <"$node"
+		dmaheap alloc "$heap" 65536 -- sh -c "! rmmod $module 2>/dev/null"
 	test_that "$module: and still gives memory" \
-		ends_with 0 heapctl 4096 <"$node"
+		dmaheap alloc "$heap" 4096
 	test_that "$module: unloads after the buffer's release" \
 		rmmod "$module"
 	test_that "$module: and loads again" modprobe "$module"
-	test_that "$module: with its node" [ -c "$node" ]
+	test_that "$module: with its node" [ -c "/dev/dma_heap/$heap" ]
 }
 
 # is_module NAME: whether it is loaded, and not part of the kernel
@@ -67,8 +68,8 @@ device_module() {
 	test_that "$module: with the same nodes" [ "$(ls $dir)" = "$before" ]
 }
 
-heap_module system_heap /dev/dma_heap/system
-heap_module cma_heap /dev/dma_heap/default_cma_region
-heap_module chunk_heap /dev/dma_heap/chunk@61000000
+heap_module system_heap system
+heap_module cma_heap default_cma_region
+heap_module chunk_heap chunk@61000000
 device_module
 finish

@@ -85,14 +85,16 @@ build_kernel() {
 	kmake headers_install
 }
 
-# The programs for the guest: the selftests as the kernel builds them, and each
-# C file of guest/
+# The programs for the guest: the selftests and the tool as the kernel builds
+# them, and each C file of guest/
 build_programs() {
 	local source
 	make -C "$tree/tools/testing/selftests" TARGETS=dmabuf-heaps O="$out" \
 		ARCH="$ARCH" CROSS_COMPILE="$cross" \
 		FORCE_TARGETS=1 INSTALL_PATH="$out/root/kselftest" install
-	mkdir -p "$out/root/bin"
+	make -C "$tree/tools/dma-heap" CROSS_COMPILE="$cross" O="$out/dma-heap" \
+		CFLAGS="-O2 -Werror" LDFLAGS=-static \
+		DESTDIR="$out/root" bindir=/bin install
 	for source in "$overlay"/guest/*.c; do
 		[ ! -e "$source" ] || compile "$source" "$out/root/bin/$(basename "$source" .c)"
 	done
