@@ -77,6 +77,7 @@ static int complain_alloc(const struct request *request, int heap, int err)
 	}
 }
 
+/* The mapping stays, as it would with a program that uses the buffer */
 static int fill(const struct request *request, int dmabuf)
 {
 	size_t size = dmabuf_size(dmabuf);
@@ -93,11 +94,10 @@ static int fill(const struct request *request, int dmabuf)
 		ret = dmabuf_sync(dmabuf, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
 	}
 	if (ret)
-		ret = complain(STATUS_FAILED,
-			       "%s: DMA_BUF_IOCTL_SYNC of the buffer failed: %s",
-			       heap_text(request), strerror(errno));
-	munmap(mem, size);
-	return ret;
+		return complain(STATUS_FAILED,
+				"%s: DMA_BUF_IOCTL_SYNC of the buffer failed: %s",
+				heap_text(request), strerror(errno));
+	return STATUS_OK;
 }
 
 /* Becomes the command, which inherits the buffer */
@@ -183,7 +183,7 @@ static int read_request(int argc, char **argv, struct request *request)
 	argv += optind;
 	if (argc - optind < 2 || (argv[2] && request->hold))
 		return '?';
-	request->heap = strcmp(argv[0], "-") ? argv[0] : NULL;
+	request->heap = strcmp(argv[0], "-") ? heap_name(argv[0]) : NULL;
 	if (argv[2])
 		request->command = argv + 2;
 	return -1;

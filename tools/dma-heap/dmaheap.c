@@ -32,7 +32,7 @@ static const struct command {
 		"alloc", cmd_alloc, "NAME SIZE [--fill] [--hold | -- COMMAND...]",
 		"allocate a buffer; of the heap that is open as standard input if\n"
 		"NAME is -\n"
-		"  --fill   write all of it\n"
+		"  --fill   map it, and write all of it\n"
 		"  --hold   keep it until a signal comes, as from Ctrl-C\n"
 		"  COMMAND  run it, and keep the buffer meanwhile\n"
 	}, {
@@ -96,6 +96,13 @@ static int usage_of_all(FILE *file, enum status status)
 	fputs("dmaheap COMMAND --help says more, and the manual page dmaheap(1) all.\n",
 	      file);
 	return status;
+}
+
+const char *heap_name(const char *argument)
+{
+	size_t len = strlen(HEAP_DIR "/");
+
+	return strncmp(argument, HEAP_DIR "/", len) ? argument : argument + len;
 }
 
 const char *node_path(const char *heap)

@@ -47,6 +47,8 @@ int complain(enum status status, const char *format, ...)
  */
 int show_usage(const char *command, int option);
 
+/* The name of a heap that is given by that, or by its path */
+const char *heap_name(const char *argument);
 /* The path of a heap's node, until the next call */
 const char *node_path(const char *heap);
 /* Opens the heap of that name, as it may be: -1 with errno, ENOENT for no heap */

@@ -344,10 +344,11 @@ int cmd_info(int argc, char **argv)
 	struct dma_heap_info info;
 	bool json;
 	int option = read_options(argc, argv, &json);
-	const char *name = argv[optind];
+	const char *name;
 
 	if (option != -1 || optind + 1 != argc)
 		return show_usage(argv[0], option);
+	name = heap_name(argv[optind]);
 	if (read_info(name, &info))
 		return complain_open(name, errno);
 	if (json) {

@@ -96,10 +96,17 @@ static struct holder *find_holder(struct state *state, int pid,
 	return holder;
 }
 
-/* Copies the rest of a line */
+/*
+ * Copies the rest of a line, without what would be a command to a terminal: any
+ * process can give such a name
+ */
 static void copy_line(char text[NAME_SIZE], const char *line)
 {
 	snprintf(text, NAME_SIZE, "%.*s", (int)strcspn(line, "\n"), line);
+	for (; *text; text++) {
+		if (iscntrl(*text))
+			*text = '?';
+	}
 }
 
 /*
@@ -206,15 +213,15 @@ static void read_mappings(struct state *state, int pid)
 
 static void read_command(int pid, char command[NAME_SIZE])
 {
-	char path[64];
+	char path[64], line[NAME_SIZE];
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 	file = fopen(path, "re");
 	if (!file)
 		return;
-	if (fgets(command, NAME_SIZE, file))
-		command[strcspn(command, "\n")] = '\0';
+	if (fgets(line, sizeof(line), file))
+		copy_line(command, line);
 	fclose(file);
 }
 

@@ -94,6 +94,8 @@ struct sums {
 	int buffers;
 	int failed;
 	int not_taken;
+	/* Buffers that nobody could look into */
+	int blind;
 	/* The kernel does not tell whether the memory came back */
 	bool untold;
 };
@@ -615,6 +617,7 @@ static void run_heap(struct job *job, int heap, int width, struct sums *sums)
 		job->seconds = seconds_now() - start;
 		sums->buffers++;
 		sums->failed += !!ret;
+		sums->blind += job->blind;
 		sums->untold |= heap_counter(job->heap, "buffers") < 0;
 		if (!job->steps && (ret || IS_SHOWN(i)))
 			print_row(job, width, size, ret, sums);
@@ -656,8 +659,13 @@ static void print_verdict(const struct sums *sums, const struct job *job,
 		       sums->failed, sums->buffers);
 		return;
 	}
-	printf("\nAll %d buffers of %d heaps held what the CPU", sums->buffers,
-	       sums->heaps);
+	if (sums->blind)
+		printf("\nOf %d buffers of %d heaps %d could not be looked into; all others",
+		       sums->buffers, sums->heaps, sums->blind);
+	else
+		printf("\nAll %d buffers of %d heaps", sums->buffers,
+		       sums->heaps);
+	printf(" held what the CPU");
 	if (job->importers->testdevs)
 		printf(" and %d devices", job->importers->testdevs);
 	printf(" wrote,\nand %s, in %.1f s.\n", sums->untold ?
@@ -750,7 +758,8 @@ static bool names_given(struct names *names, char **argv)
 	for (names->count = 0; *argv; argv++) {
 		if (names->count == NAMES_MAX)
 			return false;
-		snprintf(names->name[names->count++], NAME_SIZE, "%s", *argv);
+		snprintf(names->name[names->count++], NAME_SIZE, "%s",
+			 heap_name(*argv));
 	}
 	return true;
 }
