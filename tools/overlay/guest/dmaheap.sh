@@ -95,6 +95,8 @@ try_list() {
 		test_that "info ${heap##*/}" says 0 "$heap" info "${heap##*/}"
 	done
 	test_that "info --json is JSON" is_json info --json system
+	test_that "info of a heap by its path" says 0 'node         /dev/dma_heap/system' \
+		info $heaps/system
 	test_that "info of no heap names those that are there" \
 		says $NO_HEAP "There are:" info nonsense
 	test_that "info of a path is no heap" run $NO_HEAP info ../null
@@ -140,10 +142,10 @@ try_alloc() {
 		run $USAGE alloc system 4K --hold -- true
 }
 
-# Leaves the process that holds a buffer in $holder, once it has it
+# Leaves the process that holds and maps a buffer in $holder, once it does
 hold() {
 	mkfifo /tmp/hold
-	dmaheap alloc system 1M --hold >/tmp/hold &
+	dmaheap alloc system 1M --fill --hold >/tmp/hold &
 	holder=$!
 	# Its second line says that it waits
 	{ read -r line && read -r line; } </tmp/hold
@@ -160,9 +162,11 @@ try_stat() {
 	test_that "stat: every heap has a row" has_row_for_each
 	tells || test_that "stat says that the kernel does not count" said 'does not count'
 	hold
-	test_that "stat shows who holds a buffer" says 0 " $holder  dmaheap" stat
+	test_that "stat shows who holds a buffer" run 0 stat
+	test_that "by descriptor and mapping" \
+		grep -qE "^system +[0-9]+ +1 MiB +$holder  dmaheap +1 +1 MiB" $out
 	test_that "stat --json is JSON" is_json stat --json
-	test_that "and shows it too" said "{\"process\": $holder, \"command\": \"dmaheap\""
+	test_that "and shows it too" said "{\"process\": $holder, \"command\": \"dmaheap\", \"descriptors\": 1, \"mapped\": 1048576}"
 	test_that "a signal ends who holds it" kill $holder
 	test_that "and that is no error" ends_with 0 wait $holder
 	test_that "stat does not show it any more" says 0 'No buffer was found' stat
@@ -178,6 +182,8 @@ with_few_files() {
 try_test() {
 	test_that "test of one heap" says 0 ' 0 failed' test system
 	test_that "test has a verdict for each step" said 'passed   filling it'
+	test_that "test of two heaps, one by its path" \
+		run 0 test system-contiguous $heaps/system
 	test_that "test of no heap names those that are there" \
 		says $NO_HEAP 'There are:' test nonsense
 	test_that "test that fails says so" ends_with $FAILED with_few_files
