@@ -2,15 +2,18 @@
 # shellcheck shell=bash
 # Configures and builds a kernel, the test programs and the guest's root.
 
-# The variables that the functions below share, for ARCH, BASE, KERNEL, DEBUG
+# The variables that the functions below share, for ARCH, BASE, KERNEL, DEBUG,
+# STOCK, FLAVOUR
 set_build() {
-	flavour=$ARCH-plain
-	[ "$DEBUG" = 0 ] || flavour=$ARCH-debug
+	[ "$DEBUG" = 0 ] || FLAVOUR=debug
+	[ "$STOCK" = 0 ] || FLAVOUR=bench
+	flavour=$ARCH-$FLAVOUR
 	work=$mine/$BASE
 	if [ -n "$KERNEL" ]; then
 		KERNEL=$(realpath -e "$KERNEL") || die "KERNEL= names a directory that does not exist"
 		work=$mine/user-$(printf %s "$KERNEL" | sha256sum | cut -c1-12)
 	fi
+	[ "$STOCK" = 0 ] || work=$work-stock
 	tree=$work/tree
 	out=$work/out/$flavour
 	logs=$work/log
@@ -39,6 +42,13 @@ fragments() {
 		sed "s|.*|$overlay/configs/&.config|"
 }
 
+# Whether a symbol is one that the stock kernel lacks since it is ours
+lacked_by_stock() {
+	[ "$STOCK" = 1 ] &&
+		grep -qx "config ${1#CONFIG_}" "$repo/drivers/dma-buf/heaps/Kconfig" &&
+		! grep -rqx --include='Kconfig*' "config ${1#CONFIG_}" "$tree/drivers"
+}
+
 # Fails naming the first symbol of a fragment that the kernel did not take.
 check_config() {
 	local line symbol
@@ -47,7 +57,7 @@ check_config() {
 		if [ "${line#*=}" = n ]; then
 			! grep -q "^$symbol=" "$out/.config"
 		else
-			grep -qxF "$line" "$out/.config"
+			grep -qxF "$line" "$out/.config" || lacked_by_stock "$symbol"
 		fi || die "$line of tools/overlay/configs is not what came out ($(grep -w "$symbol" "$out/.config" || echo 'no such symbol'))"
 	done < <(cat "$@" | grep '^CONFIG_')
 }
@@ -83,6 +93,9 @@ build_kernel() {
 	mkdir -p "$out/root"
 	kmake INSTALL_MOD_PATH="$out/root" INSTALL_MOD_STRIP=1 modules_install
 	kmake headers_install
+	# Programs are the same on either kernel, and know what the other has
+	[ "$STOCK" = 0 ] ||
+		cp "$repo/include/uapi/linux/dma-heap.h" "$out/usr/include/linux"
 }
 
 # The programs for the guest: the selftests and the tool as the kernel builds
@@ -139,7 +152,8 @@ remove_own_objects() {
 build_key() {
 	{
 		cd "$repo"
-		own_files | xargs -d '\n' -r sha256sum
+		{ own_files; echo include/uapi/linux/dma-heap.h; } |
+			sort -u | xargs -d '\n' sha256sum
 		find tools/overlay/{patches,configs,guest,lib} -type f | sort |
 			xargs -d '\n' sha256sum
 		"${cross}gcc" --version

@@ -8,8 +8,21 @@
 in_tree='drivers include Documentation tools/testing tools/dma-heap'
 oldest_kernel=6.12
 
+# laid_into_stock: of the lines of the input, those that patches/stock names, or
+# that lie in a folder that it names
+laid_into_stock() {
+	awk 'NR == FNR { if (!/^#/) names[$1]; next }
+		{ for (n in names) if ($1 == n || index($1, n "/") == 1) { print; next } }' \
+		"$overlay/patches/stock" -
+}
+
 # What the repository lays into a tree, one path a line
 own_files() {
+	if [ "$STOCK" = 1 ]; then all_files | laid_into_stock; else all_files; fi
+}
+
+# What the repository has for a tree, one path a line
+all_files() {
 	local d
 	for d in $in_tree; do
 		[ ! -d "$repo/$d" ] ||
@@ -141,6 +154,12 @@ stage_maintainers() {
 		{ print }' "$repo/MAINTAINERS" "$tree/MAINTAINERS" >"$stage/MAINTAINERS"
 }
 
+# The lines of patches/series that are meant for this kernel
+patch_list() {
+	grep -v '^#' "$overlay/patches/series" |
+		if [ "$STOCK" = 1 ]; then laid_into_stock; else cat; fi
+}
+
 # stage_overlay TREE STAGE: fills STAGE (made anew) with what is to be in TREE
 stage_overlay() {
 	local tree=$1 stage=$2 sources patch files pattern
@@ -151,13 +170,14 @@ stage_overlay() {
 		mapfile -t sources < <(own_files | grep '\.[ch]$')
 		(cd "$stage" && unquote_namespaces "${sources[@]}")
 	fi
-	grep -q DMA_ATTR_CC_SHARED "$tree/include/linux/dma-mapping.h" ||
+	[ "$STOCK" = 1 ] ||
+		grep -q DMA_ATTR_CC_SHARED "$tree/include/linux/dma-mapping.h" ||
 		drop_cc_shared "$stage"
 	while IFS='|' read -r patch files pattern; do
 		# shellcheck disable=SC2086 # words
 		stage_patch "$tree" "$stage" "${patch% }" "${pattern# }" $files
-	done < <(grep -v '^#' "$overlay/patches/series")
-	stage_maintainers "$tree" "$stage"
+	done < <(patch_list)
+	[ "$STOCK" = 1 ] || stage_maintainers "$tree" "$stage"
 }
 
 # lay STAGE TREE: copies what differs
