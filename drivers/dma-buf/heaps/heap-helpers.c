@@ -20,7 +20,9 @@
  * Locking: the dma-buf's reservation lock protects all that changes, which is
  * the list of attachments, the mapping of each and the kernel's mapping. The
  * dma-buf core holds it around map, unmap, vmap and vunmap; CPU access takes
- * it, so that a mapping cannot go away while it is synchronised.
+ * it, so that a mapping cannot go away while it is synchronised. How many there
+ * are to synchronise with is read without the lock: a program that lets CPU and
+ * devices at the memory in no order cannot expect one.
  *
  * An operation that uses &dma_buf_attachment.priv works only with those that
  * use it the same way: attach, detach, map, unmap, begin and end of CPU access
@@ -69,6 +71,7 @@
  * @handed_out:	a copy of @mapping for the importer, made when it maps
  * @dir:	direction in which it is mapped, DMA_NONE if it is not; under the
  *		dma-buf's reservation lock
+ * @synced:	counted in &heap_buffer.synced; under the same lock
  * @pages:	the entries of @mapping have struct pages
  * @entries:	of @mapping, then those of @handed_out
  */
@@ -76,6 +79,7 @@ struct heap_attachment {
 	struct sg_table mapping;
 	struct sg_table handed_out;
 	enum dma_data_direction dir;
+	bool synced;
 	bool pages;
 	struct scatterlist entries[];
 };
@@ -553,6 +557,13 @@ static void heap_unmap_table(struct device *dev,
 				     attrs);
 }
 
+/* More or fewer mappings to synchronise with; who reads it has no lock */
+static void heap_buffer_count_synced(struct heap_buffer *buffer, int more)
+{
+	if (more)
+		WRITE_ONCE(buffer->synced, buffer->synced + more);
+}
+
 /**
  * heap_buffer_map - &dma_buf_ops.map_dma_buf
  * @attach:	not mapped yet
@@ -570,6 +581,7 @@ struct sg_table *heap_buffer_map(struct dma_buf_attachment *attach,
 {
 	struct heap_buffer *buffer = attach->dmabuf->priv;
 	struct heap_attachment *a = attach->priv;
+	unsigned int i;
 	int ret;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
@@ -582,8 +594,11 @@ struct sg_table *heap_buffer_map(struct dma_buf_attachment *attach,
 		return ERR_PTR(ret);
 
 	a->dir = dir;
-	memcpy(a->handed_out.sgl, a->mapping.sgl,
-	       array_size(a->mapping.orig_nents, sizeof(*a->mapping.sgl)));
+	a->synced = !(buffer->backing->dma_attrs & DMA_ATTR_SKIP_CPU_SYNC) &&
+		    dma_dev_need_sync(attach->dev);
+	heap_buffer_count_synced(buffer, a->synced);
+	for (i = 0; i < a->mapping.orig_nents; i++)
+		a->handed_out.sgl[i] = a->mapping.sgl[i];
 	a->handed_out.nents = a->mapping.nents;
 	return &a->handed_out;
 }
@@ -607,6 +622,7 @@ void heap_buffer_unmap(struct dma_buf_attachment *attach,
 
 	/* In the direction it was mapped in, whatever the importer says now */
 	heap_unmap_table(attach->dev, buffer, a);
+	heap_buffer_count_synced(buffer, -a->synced);
 	a->dir = DMA_NONE;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_unmap, "DMA_BUF_HEAP");
@@ -663,7 +679,7 @@ static void heap_buffer_sync_for_device(struct dma_buf *dmabuf)
 static bool heap_buffer_has_alias(const struct heap_buffer *buffer)
 {
 	return buffer->backing->access == HEAP_ACCESS_LINEAR &&
-	       !iosys_map_is_null(&buffer->kernel_map);
+	       is_vmalloc_addr(buffer->kernel_map.vaddr);
 }
 
 /**
@@ -673,9 +689,11 @@ static bool heap_buffer_has_alias(const struct heap_buffer *buffer)
  *
  * Waits for what devices are still doing to the buffer before it makes the
  * result visible: the dma-buf core waits only afterwards, and what the caches
- * fetch in between would be stale.
+ * fetch in between would be stale. Where nothing has to be done to caches, that
+ * is soon enough.
  *
- * Context: process context, sleeps. Takes the reservation lock.
+ * Context: process context, sleeps. Takes the reservation lock, if there is
+ * anything to do.
  *
  * Return: 0, or -ERESTARTSYS if a signal came while waiting.
  */
@@ -685,6 +703,9 @@ int heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 	bool write = dir == DMA_BIDIRECTIONAL || dir == DMA_TO_DEVICE;
 	struct heap_buffer *buffer = dmabuf->priv;
 	long ret;
+
+	if (!READ_ONCE(buffer->synced))
+		return 0;
 
 	ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
 				    true, MAX_SCHEDULE_TIMEOUT);
@@ -707,7 +728,8 @@ EXPORT_SYMBOL_NS_GPL(heap_buffer_begin_cpu_access, "DMA_BUF_HEAP");
  * @dmabuf:	of a &struct heap_buffer
  * @dir:	what the CPU has done
  *
- * Context: process context, sleeps. Takes the reservation lock.
+ * Context: process context, sleeps. Takes the reservation lock, if there is
+ * anything to do.
  *
  * Return: 0.
  */
@@ -715,6 +737,9 @@ int heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
 			       enum dma_data_direction dir)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
+
+	if (!READ_ONCE(buffer->synced))
+		return 0;
 
 	dma_resv_lock(dmabuf->resv, NULL);
 	if (heap_buffer_has_alias(buffer))
@@ -827,12 +852,30 @@ static struct page **heap_buffer_pages(const struct heap_buffer *buffer)
 	return pages;
 }
 
+/*
+ * Where the linear map has all of @buffer in one piece, and as it should be
+ * mapped; NULL if it has not
+ */
+static void *heap_buffer_linear(const struct heap_buffer *buffer)
+{
+	phys_addr_t last = buffer->extents[0].start + buffer->size - 1;
+
+	if (buffer->nr_extents > 1 || buffer->backing->prot ||
+	    PageHighMem(phys_to_page(last)))
+		return NULL;
+	return phys_to_virt(buffer->extents[0].start);
+}
+
 /* Maps memory of the linear map in one piece; NULL if there is no memory */
 static void *heap_buffer_vmap_pages(const struct heap_buffer *buffer)
 {
-	struct page **pages = heap_buffer_pages(buffer);
-	void *vaddr;
+	void *vaddr = heap_buffer_linear(buffer);
+	struct page **pages;
 
+	if (vaddr)
+		return vaddr;
+
+	pages = heap_buffer_pages(buffer);
 	if (!pages)
 		return NULL;
 
@@ -867,6 +910,7 @@ int heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	if (iosys_map_is_null(&buffer->kernel_map))
 		return -ENOMEM;
 
+	heap_buffer_count_synced(buffer, heap_buffer_has_alias(buffer));
 	*map = buffer->kernel_map;
 	return 0;
 }
@@ -885,10 +929,11 @@ void heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	if (buffer->backing->access == HEAP_ACCESS_LINEAR)
-		vunmap(buffer->kernel_map.vaddr);
-	else
+	heap_buffer_count_synced(buffer, -heap_buffer_has_alias(buffer));
+	if (buffer->backing->access != HEAP_ACCESS_LINEAR)
 		heap_unremap(&buffer->kernel_map);
+	else if (is_vmalloc_addr(buffer->kernel_map.vaddr))
+		vunmap(buffer->kernel_map.vaddr);
 	iosys_map_clear(&buffer->kernel_map);
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_vunmap, "DMA_BUF_HEAP");

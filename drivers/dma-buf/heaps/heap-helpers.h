@@ -92,6 +92,9 @@ struct heap_backing {
  * @size:	of all extents together, in bytes; constant once exported
  * @kernel_map:	where the kernel has mapped it, or null; under the dma-buf's
  *		reservation lock
+ * @synced:	how many mappings, of devices and of the kernel, CPU access must
+ *		be synchronised with; changes under the dma-buf's reservation
+ *		lock
  * @max_extents: room in @extents
  * @nr_extents:	how many there are; constant once exported
  * @extents:	the memory, in the order of the buffer; constant once exported
@@ -102,6 +105,7 @@ struct heap_buffer {
 	void *priv;
 	size_t size;
 	struct iosys_map kernel_map;
+	unsigned int synced;
 	unsigned int max_extents;
 	unsigned int nr_extents;
 	struct heap_extent extents[] __counted_by(max_extents);
