@@ -43,8 +43,15 @@ static const struct command {
 		"stat", cmd_stat, "[--json] [--watch[=SECONDS]]",
 		"who holds which buffers, and what the kernel counts\n"
 	}, {
-		"bench", cmd_bench, "[OPTION...]",
-		"what allocating, mapping and freeing costs\n"
+		"bench", cmd_bench, "[OPTION...] [HEAP...]",
+		"what operations on buffers cost, for all heaps or for these; udmabuf is\n"
+		"what programs use where they have no heap.\n"
+		"  -s, --sizes SIZE,...       of buffers of these sizes\n"
+		"  -o, --operations NAME,...  only of these; an unknown one lists all\n"
+		"  -n, --samples NUMBER       how often each is measured (5)\n"
+		"  -t, --threads NUMBER       how many threads at the most (4)\n"
+		"  --counter                  in steps of the processor's counter, not in ns\n"
+		"  --csv                      every sample, for programs\n"
 	},
 };
 
