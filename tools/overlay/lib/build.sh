@@ -105,8 +105,9 @@ build_programs() {
 	make -C "$tree/tools/testing/selftests" TARGETS=dmabuf-heaps O="$out" \
 		ARCH="$ARCH" CROSS_COMPILE="$cross" \
 		FORCE_TARGETS=1 INSTALL_PATH="$out/root/kselftest" install
-	make -C "$tree/tools/dma-heap" CROSS_COMPILE="$cross" O="$out/dma-heap" \
-		CFLAGS="-O2 -Werror" LDFLAGS=-static \
+	# Of ours also in a stock tree, whose headers lack what it asks for
+	make -C "$repo/tools/dma-heap" CROSS_COMPILE="$cross" O="$out/dma-heap" \
+		KHDR_INCLUDES="-isystem $out/usr/include" CFLAGS="-O2 -Werror" LDFLAGS=-static \
 		DESTDIR="$out/root" bindir=/bin install
 	for source in "$overlay"/guest/*.c; do
 		[ ! -e "$source" ] || compile "$source" "$out/root/bin/$(basename "$source" .c)"
