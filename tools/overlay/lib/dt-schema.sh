@@ -6,29 +6,12 @@
 
 dt_schema=$cache/dt-schema
 
-sid_apt() {
-	private_apt sid "$(dpkg --print-architecture)" "$@"
-}
-
-# with_dependencies PACKAGE...: these and all that they depend on
-with_dependencies() {
-	sid_apt apt-get -s -o Dir::State::status=/dev/null \
-		--no-install-recommends install "$@" | sed -n 's/^Inst \([^ ]*\).*/\1/p'
-}
-
 fetch_dt_schema() {
-	local new=$dt_schema.new packages f
+	local new=$dt_schema.new f
 	rm -rf "$new"
 	mkdir -p "$new/bin"
 	cd "$new"
-	sid_apt apt-get -q update
-	packages=$(with_dependencies dt-schema yamllint)
-	# shellcheck disable=SC2086 # words
-	sid_apt apt-get -q download $packages
-	for f in *.deb; do
-		dpkg-deb -x "$f" .
-		rm "$f"
-	done
+	unpack_with_dependencies "$(dpkg --print-architecture)" '' dt-schema yamllint
 	for f in python3 yamllint dt-doc-validate dt-extract-example dt-mk-schema dt-validate; do
 		cp "$overlay/lib/unpacked-python" "bin/$f"
 	done

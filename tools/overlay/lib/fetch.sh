@@ -30,6 +30,31 @@ private_apt() {
 		-o APT::Sandbox::User=root -o Acquire::Check-Valid-Until=false
 }
 
+# with_dependencies ARCHITECTURE PACKAGE...: these of sid and all that they depend on
+with_dependencies() {
+	local arch=$1
+	shift
+	private_apt sid "$arch" apt-get -s -o Dir::State::status=/dev/null \
+		--no-install-recommends install "$@" | sed -n 's/^Inst \([^ ]*\).*/\1/p'
+}
+
+# unpack_with_dependencies ARCHITECTURE WITHOUT PACKAGE...: these of sid and all
+# that they depend on, but for what has a name as the regular expression WITHOUT,
+# unpacked in the current directory; the file packages names them
+unpack_with_dependencies() {
+	local arch=$1 without=$2 names f
+	shift 2
+	private_apt sid "$arch" apt-get -q update
+	names=$(with_dependencies "$arch" "$@" | grep -vxE "$without")
+	# shellcheck disable=SC2086 # words
+	private_apt sid "$arch" apt-get -q download $names
+	for f in *.deb; do
+		dpkg-deb -x "$f" .
+		echo "$f" >>packages
+		rm "$f"
+	done
+}
+
 # apt_of SUITE COMMAND...: the suite's apt, or with "own" the machine's
 apt_of() {
 	local suite=$1
