@@ -2,12 +2,21 @@
 # shellcheck shell=bash
 # Configures and builds a kernel, the test programs and the guest's root.
 
+# choose_flavour NAME: DEBUG and STOCK do so
+choose_flavour() {
+	[[ $FLAVOUR =~ ^(plain|$1)$ ]] ||
+		die "$1 and FLAVOUR=$FLAVOUR are two kernels: give one of DEBUG, STOCK and FLAVOUR"
+	FLAVOUR=$1
+}
+
 # The variables that the functions below share, for ARCH, BASE, KERNEL, DEBUG,
 # STOCK, FLAVOUR
 set_build() {
-	[ "$DEBUG" = 0 ] || FLAVOUR=debug
-	[ "$STOCK" = 0 ] || FLAVOUR=bench
+	[ "$DEBUG" = 0 ] || choose_flavour debug
+	[ "$STOCK" = 0 ] || choose_flavour bench
 	flavour=$ARCH-$FLAVOUR
+	grep -q "^$flavour:" "$overlay/configs/flavours" ||
+		die "there is no kernel $flavour; tools/overlay/configs/flavours lists those there are"
 	work=$mine/$BASE
 	if [ -n "$KERNEL" ]; then
 		KERNEL=$(realpath -e "$KERNEL") || die "KERNEL= names a directory that does not exist"
@@ -207,7 +216,7 @@ need_tree() {
 	locked "$(build_lock)" prepare_tree
 }
 
-# Everything that a guest of ARCH, BASE, KERNEL and DEBUG needs
+# Everything that a guest of ARCH, BASE, KERNEL, FLAVOUR and DEBUG needs
 need_guest() {
 	local lists=(build "$ARCH")
 	set_build

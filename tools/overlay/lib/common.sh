@@ -20,7 +20,7 @@ die() {
 : "${ARCH:=arm64}" "${BASE:=lts}" "${KERNEL:=}" "${JOBS:=$(nproc)}" "${V:=0}"
 : "${TEST:=}" "${RUN:=}" "${FILES:=}" "${DTS:=}" "${APPEND:=}" "${MEM:=1G}"
 : "${SMP:=2}" "${TIMEOUT:=}" "${QEMU_ARGS:=}" "${DEBUG:=0}" "${MACHINE:=virt}"
-: "${STOCK:=0}"
+: "${STOCK:=0}" "${CLIENTS:=0}"
 # A line of configs/flavours, which DEBUG and STOCK choose
 : "${FLAVOUR:=plain}"
 
@@ -38,6 +38,10 @@ must_match MEM "$MEM" '[1-9][0-9]*[MG]' 'a size such as 512M or 1G'
 must_match TIMEOUT "$TIMEOUT" '([1-9][0-9]*)?' 'a number of seconds'
 must_match DEBUG "$DEBUG" '[01]' '1 for the debug kernel, or 0'
 must_match STOCK "$STOCK" '[01]' "1 for the kernel without the heaps of this project, or 0"
+must_match FLAVOUR "$FLAVOUR" 'plain|debug|bench|clients' 'plain, debug, bench or clients'
+must_match CLIENTS "$CLIENTS" '[01]' '1 for programs that use heaps, or 0'
+[ "$CLIENTS" = 0 ] ||
+	must_match ARCH "$ARCH" arm64 'arm64, since the programs of CLIENTS=1 are for that'
 must_match V "$V" '[01]' '1 for the output of every step, or 0'
 
 [ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] ||

@@ -12,7 +12,7 @@ new_boot() {
 
 # What this boot adds to the guest's root
 add_files() {
-	local f
+	local f roots=("$out/root.cpio")
 	for f in $FILES; do
 		[ -e "$f" ] || die "FILES names $f, which does not exist"
 		cp -a "$f" "$boot/root/root/"
@@ -23,7 +23,8 @@ add_files() {
 		stty size | sed 's/\(.*\) /rows \1 columns /' >"$boot/root/etc/guest/terminal"
 	fi
 	pack "$boot/root" "$boot/root.cpio"
-	cat "$out/root.cpio" "$boot/root.cpio" >"$boot/initrd"
+	[ "$CLIENTS" = 0 ] || roots+=("$clients/root.cpio")
+	cat "${roots[@]}" "$boot/root.cpio" >"$boot/initrd"
 }
 
 # The words that start this machine, in the array qemu
@@ -68,6 +69,9 @@ add_devices() {
 	else
 		qemu+=(-device "edu,dma_mask=0xffffffff")
 	fi
+	# The displays that this kernel has drivers for
+	[ "$FLAVOUR" != clients ] ||
+		qemu+=(-device virtio-gpu-pci -device bochs-display)
 }
 
 # Merges DTS into the tree that QEMU makes for this machine.
