@@ -66,9 +66,8 @@ const struct bench_op_info bench_ops[OPS] = {
 /* The most cycles of a sample, and what they allocate: two at the least */
 #define CYCLES		256
 #define CYCLES_MOST	(8 * MIB)
-/* Buffers that are held to see what they take: so many, and so much memory */
+/* Buffers that are held to see what they take, at the most */
 #define HELD		256
-#define HELD_MOST	(256 * MIB)
 /* The size of a buffer that lives before those that are measured, at the most */
 #define WARM_MOST	MIB
 /* So much one thread allocates in a sample; what is larger is left out */
@@ -563,7 +562,8 @@ static int hold_imports(struct life *life, const int *fd, int count)
 	int i;
 
 	life->importer = DEV_COHERENT;
-	life->importers = 1;
+	/* Many, since little is counted in whole slabs */
+	life->importers = IMPORTERS;
 	for (i = 0; i < count; i++) {
 		life->fd = fd[i];
 		if (step_attach(life) || step_map(life))
@@ -620,7 +620,8 @@ static void open_devices(struct life *life)
  */
 static int measure_memory(struct life *life)
 {
-	int most = HELD_MOST / life->size < HELD ? HELD_MOST / life->size : HELD;
+	size_t fit = life->source->room / life->size;
+	int most = fit < HELD ? fit : HELD;
 	int fd[HELD], first, count, ret = 0;
 	long long before;
 
@@ -634,7 +635,7 @@ static int measure_memory(struct life *life)
 		ret = hold_imports(life, fd, first);
 		before = kernel_memory();
 		ret = ret ? ret : hold_imports(life, fd + first, count);
-		add_memory(life, OP_IMPORT_MEMORY, before, count);
+		add_memory(life, OP_IMPORT_MEMORY, before, count * IMPORTERS);
 	}
 	/* What is attached goes with the device's file */
 	close_devices(life);

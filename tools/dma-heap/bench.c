@@ -19,6 +19,9 @@
 #define MAX_SIZES	32
 #define UDMABUF		"udmabuf"
 
+/* Of buffers that are held together, so much, or half of what is free */
+#define ROOM_MOST	(256 * MIB)
+
 /* Up to one 8K HDR frame */
 #define DEFAULT_SIZES	"4K,64K,1M,8M,24883200,99614720"
 
@@ -283,6 +286,7 @@ static bool open_udmabuf(struct bench_source *source, enum status *status)
 {
 	source->udmabuf = true;
 	source->mappable = true;
+	source->room = ROOM_MOST;
 	source->fd = open("/dev/" UDMABUF, O_RDWR | O_CLOEXEC);
 	if (source->fd < 0)
 		*status = complain(STATUS_FAILED,
@@ -305,6 +309,7 @@ static bool open_source(const char *name, struct bench_source *source,
 		return false;
 	heap_info(source->fd, &info);
 	source->mappable = heap_is_cpu_mappable(&info);
+	source->room = info.free / 2 < ROOM_MOST ? info.free / 2 : ROOM_MOST;
 	return true;
 }
 

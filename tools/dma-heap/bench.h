@@ -58,6 +58,8 @@ struct bench_source {
 	int fd;
 	bool udmabuf;
 	bool mappable;
+	/* Buffers that are held together may have so many bytes */
+	size_t room;
 };
 
 /* What the user asked for */
