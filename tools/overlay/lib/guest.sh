@@ -133,18 +133,23 @@ load_kernel() {
 
 # What RUN prints comes by a pipe and goes where our own output goes.
 run_with_output() {
-	local keep cat_pid status=0
+	local keep cat_pid screen_pid= status=0
 	mkfifo "$boot/output"
 	# Open for as long as QEMU runs, so that cat ends even if QEMU never opens
 	# it.
 	exec {keep}<>"$boot/output"
 	cat "$boot/output" {keep}>&- &
 	cat_pid=$!
-	[ "$MACHINE" != vexpress ] || serve_screen {keep}>&- &
+	if [ "$MACHINE" = vexpress ]; then
+		serve_screen {keep}>&- &
+		screen_pid=$!
+	fi
 	timeout --foreground -k 5 "${TIMEOUT:-300}" "${qemu[@]}" \
 		{keep}>&- </dev/null 2>"$boot/qemu.log" || status=$?
 	exec {keep}>&-
 	wait "$cat_pid"
+	# It waits for ever for a QEMU that did not start
+	[ -z "$screen_pid" ] || kill "$screen_pid" 2>/dev/null || true
 	return "$status"
 }
 
