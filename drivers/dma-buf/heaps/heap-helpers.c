@@ -37,12 +37,15 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/highmem.h>
+#include <linux/huge_mm.h>
 #include <linux/io.h>
 #include <linux/iommu-dma.h>
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/overflow.h>
+#include <linux/pgtable.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -61,6 +64,11 @@
 
 /* So much is cleared between two looks at whether to go on */
 #define HEAP_CLEAR_BATCH	(SZ_2M / PAGE_SIZE)
+
+static bool huge_mappings = true;
+module_param(huge_mappings, bool, 0644);
+MODULE_PARM_DESC(huge_mappings,
+		 "Map by PMDs for programs what can be (default: Y)");
 
 /**
  * struct heap_attachment - an importer of a buffer
@@ -782,14 +790,131 @@ heap_buffer_find_extent(const struct heap_buffer *buffer, size_t *offset)
 }
 EXPORT_SYMBOL_IF_KUNIT(heap_buffer_find_extent);
 
+/*
+ * As vm_page_prot, but dirty if it may be written. Nobody asks whether it is, and
+ * where the processor does not set it itself, the first write to each page would
+ * be a fault. Where an architecture cannot tell, it stays as it is.
+ */
+static pgprot_t heap_vma_prot(const struct vm_area_struct *vma)
+{
+	pgprot_t prot = vma->vm_page_prot;
+	pgprot_t dirty = pte_pgprot(pte_mkdirty(pfn_pte(0, prot)));
+
+	return vma->vm_flags & VM_WRITE && pgprot_val(dirty) ? dirty : prot;
+}
+
+/*
+ * Maps what has no PMD to itself together with its neighbours, as far as one PMD,
+ * @vma, and the piece of memory reach: a fault costs more than all of these.
+ */
+static vm_fault_t heap_buffer_fault(struct vm_fault *vmf)
+{
+	const struct heap_buffer *buffer = vmf->vma->vm_private_data;
+	size_t offset = (size_t)vmf->pgoff << PAGE_SHIFT;
+	unsigned int i = heap_buffer_find_extent(buffer, &offset);
+	unsigned long in_pmd = vmf->address & ~PMD_MASK;
+	unsigned long addr, end, pfn;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	if (i == buffer->nr_extents)
+		return ret;
+
+	addr = vmf->address - min3(in_pmd, vmf->address - vmf->vma->vm_start,
+				   (unsigned long)offset);
+	end = vmf->address + min3(PMD_SIZE - in_pmd,
+				  vmf->vma->vm_end - vmf->address,
+				  (unsigned long)(buffer->extents[i].size - offset));
+	pfn = PHYS_PFN(buffer->extents[i].start + offset) -
+	      ((vmf->address - addr) >> PAGE_SHIFT);
+
+	for (; addr < end; addr += PAGE_SIZE) {
+		ret = vmf_insert_pfn_prot(vmf->vma, addr, pfn++,
+					  heap_vma_prot(vmf->vma));
+		if (ret != VM_FAULT_NOPAGE)
+			break;
+	}
+	return ret;
+}
+
+/*
+ * Whether PMDs can map the memory when it is touched. How to cache what is not RAM
+ * x86 knows only from a mapping that was made as a whole.
+ */
+static bool heap_buffer_huge(const struct heap_buffer *buffer)
+{
+	return IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) && huge_mappings &&
+	       (buffer->backing->access == HEAP_ACCESS_LINEAR ||
+		!IS_ENABLED(CONFIG_X86_PAT));
+}
+
+/* Maps a PMD, if all of it is one piece of memory that is aligned to it */
+static vm_fault_t heap_buffer_huge_fault(struct vm_fault *vmf,
+					 unsigned int order)
+{
+	const struct heap_buffer *buffer = vmf->vma->vm_private_data;
+	unsigned long addr = vmf->address & PMD_MASK;
+	const struct heap_extent *e;
+	unsigned long pfn;
+	size_t offset;
+	unsigned int i;
+
+	if (!heap_buffer_huge(buffer) || order != PMD_ORDER ||
+	    addr < vmf->vma->vm_start ||
+	    vmf->vma->vm_end - addr < PMD_SIZE)
+		return VM_FAULT_FALLBACK;
+
+	offset = ((size_t)vmf->pgoff << PAGE_SHIFT) - (vmf->address - addr);
+	i = heap_buffer_find_extent(buffer, &offset);
+	if (i == buffer->nr_extents)
+		return VM_FAULT_SIGBUS;
+
+	e = &buffer->extents[i];
+	if (!IS_ALIGNED(e->start + offset, PMD_SIZE) ||
+	    e->size - offset < PMD_SIZE)
+		return VM_FAULT_FALLBACK;
+
+	pfn = PHYS_PFN(e->start + offset);
+	return vmf_insert_pfn_pmd(vmf, pfn, vmf->vma->vm_flags & VM_WRITE);
+}
+
+static const struct vm_operations_struct heap_buffer_vm_ops = {
+	.fault = heap_buffer_fault,
+	.huge_fault = heap_buffer_huge_fault,
+};
+
+static int heap_map_pages(struct vm_area_struct *vma, unsigned long addr,
+			  phys_addr_t start, unsigned long len)
+{
+	return len ? remap_pfn_range(vma, addr, PHYS_PFN(start), len,
+				     heap_vma_prot(vma)) : 0;
+}
+
+/* Maps a piece of memory, except for what PMDs can map when it is touched */
+static int heap_map_piece(const struct heap_buffer *buffer,
+			  struct vm_area_struct *vma, unsigned long addr,
+			  phys_addr_t start, size_t len)
+{
+	unsigned long huge = min(ALIGN(addr, PMD_SIZE) - addr, len);
+	unsigned long rest = min((addr + len) & ~PMD_MASK, len - huge);
+	int ret;
+
+	if (!heap_buffer_huge(buffer) || !IS_ALIGNED(start - addr, PMD_SIZE))
+		return heap_map_pages(vma, addr, start, len);
+
+	ret = heap_map_pages(vma, addr, start, huge);
+	return ret ?: heap_map_pages(vma, addr + len - rest,
+				     start + len - rest, rest);
+}
+
 /**
  * heap_buffer_mmap - &dma_buf_ops.mmap
  * @dmabuf:	of a &struct heap_buffer
  * @vma:	any part of it
  *
- * Maps all of @vma at once, by physical addresses: its pages are nobody's to
- * count or to reference, and the mapping can neither grow nor be copied on
- * write.
+ * Maps @vma by physical addresses: its pages are nobody's to count or to
+ * reference, and the mapping can neither grow nor be copied on write. What a PMD
+ * can map is mapped when it is first touched, since only then it can be; all
+ * else at once, since to map a page costs much less than a fault.
  *
  * Context: process context, may sleep. The mm's mmap lock is held for writing.
  *
@@ -811,6 +936,7 @@ int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		return -EINVAL;
 
 	vma->vm_page_prot = heap_buffer_prot(buffer, vma->vm_page_prot);
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 
 	offset = (size_t)vma->vm_pgoff << PAGE_SHIFT;
 	for (i = heap_buffer_find_extent(buffer, &offset); addr < vma->vm_end;
@@ -818,14 +944,17 @@ int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		const struct heap_extent *e = &buffer->extents[i];
 		size_t len = min_t(size_t, e->size - offset, vma->vm_end - addr);
 
-		ret = remap_pfn_range(vma, addr, PHYS_PFN(e->start + offset),
-				      len, vma->vm_page_prot);
+		ret = heap_map_piece(buffer, vma, addr, e->start + offset, len);
 		if (ret)
 			return ret;
 
 		addr += len;
 		offset = 0;
 	}
+
+	/* The dma-buf is as long there as a mapping of its file */
+	vma->vm_private_data = buffer;
+	vma->vm_ops = &heap_buffer_vm_ops;
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_mmap, "DMA_BUF_HEAP");

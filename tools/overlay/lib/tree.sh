@@ -129,6 +129,21 @@ unquote_namespaces() {
 	done
 }
 
+# Kernels before 6.17 take a pfn_t where later ones take a number.
+has_pfn_t() {
+	grep -q 'vmf_insert_pfn_pmd(struct vm_fault \*vmf, pfn_t' "$1/include/linux/huge_mm.h"
+}
+
+# Makes such a thing of the number, for such a kernel
+use_pfn_t() {
+	local f=$1/drivers/dma-buf/heaps/heap-helpers.c
+	sed -i \
+		-e 's/\(vmf_insert_pfn_pmd(vmf,\) pfn,/\1 pfn_to_pfn_t(pfn),/' \
+		-e '/^#include <linux\/overflow\.h>$/a #include <linux/pfn_t.h>' "$f"
+	[ "$(grep -c 'pfn_to_pfn_t(\|linux/pfn_t' "$f")" = 2 ] ||
+		die "$f: vmf_insert_pfn_pmd() could not be given the type that this kernel has"
+}
+
 # Takes out the option that needs DMA_ATTR_CC_SHARED, which this kernel lacks.
 drop_cc_shared() {
 	local kconfig=$1/drivers/dma-buf/heaps/Kconfig
@@ -170,6 +185,7 @@ stage_overlay() {
 		mapfile -t sources < <(own_files | grep '\.[ch]$')
 		(cd "$stage" && unquote_namespaces "${sources[@]}")
 	fi
+	[ "$STOCK" = 1 ] || ! has_pfn_t "$tree" || use_pfn_t "$stage"
 	[ "$STOCK" = 1 ] ||
 		grep -q DMA_ATTR_CC_SHARED "$tree/include/linux/dma-mapping.h" ||
 		drop_cc_shared "$stage"

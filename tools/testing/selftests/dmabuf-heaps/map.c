@@ -243,6 +243,82 @@ TEST_HEAP(hole)
 	buffer_free(&buffer);
 }
 
+/* Sees what the parent wrote, and answers */
+static int forked(void *arg)
+{
+	struct buffer *buffer = arg;
+
+	if (buffer_differs(buffer) != -1)
+		return 1;
+	if (buffer_fill(buffer, ~SEED))
+		return 2;
+	buffer_free(buffer);
+	return 0;
+}
+
+/* What one entry of a page table may map need not go or change as a whole */
+TEST_HEAP(middle)
+{
+	const size_t page = page_size();
+	struct buffer buffer;
+	size_t middle, i;
+	__u8 *mem;
+
+	alloc_filled(_metadata, &buffer, self->heap, BIG_MOST);
+	if (buffer.size < 3 * page)
+		SKIP(buffer_free(&buffer); return, "no buffer of three pages");
+	middle = buffer.size / 2 / page * page;
+	mem = buffer.mem + middle;
+
+	ASSERT_EQ(0, mprotect(mem, page, PROT_READ));
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	for (i = 0; i < buffer.size; i += page) {
+		if (i == middle)
+			continue;
+		buffer.mem[i] = i / page;
+		buffer.model[i] = i / page;
+	}
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	ASSERT_EQ(0, mprotect(mem, page, PROT_READ | PROT_WRITE));
+
+	ASSERT_EQ(0, munmap(mem, page));
+	EXPECT_EQ(0, memcmp(buffer.mem, buffer.model, middle));
+	EXPECT_EQ(0, memcmp(mem + page, buffer.model + middle + page,
+			    buffer.size - middle - page));
+	ASSERT_EQ(mem, mmap(mem, page, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_FIXED, buffer.fd, middle));
+	EXPECT_EQ(0, buffer_fill(&buffer, ~SEED));
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	buffer_free(&buffer);
+}
+
+/* Address and memory need not be aligned alike, from the start or later */
+TEST_HEAP(out_of_step)
+{
+	const size_t page = page_size();
+	struct buffer buffer;
+	__u8 *place, *mem;
+
+	alloc_filled(_metadata, &buffer, self->heap, BIG_MOST);
+	place = mmap(NULL, 2 * (buffer.size + 2 * page), PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, place);
+	mem = mmap(place + page, buffer.size, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED, buffer.fd, 0);
+	ASSERT_EQ(place + page, mem);
+	EXPECT_EQ(0, memcmp(mem, buffer.model, buffer.size));
+	mem = place + buffer.size + 3 * page;
+	mem = mremap(buffer.mem, buffer.size, buffer.size,
+		     MREMAP_MAYMOVE | MREMAP_FIXED, mem);
+	ASSERT_EQ(place + buffer.size + 3 * page, mem);
+	buffer.mem = mem;
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	EXPECT_EQ(0, in_child(forked, &buffer));
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	buffer_free(&buffer);
+	munmap(place, 2 * (buffer.size + 2 * page));
+}
+
 TEST_HEAP(outlives_descriptor)
 {
 	const char *heap = variant->name;
@@ -258,19 +334,6 @@ TEST_HEAP(outlives_descriptor)
 	EXPECT_EQ(0, memcmp(buffer.mem, buffer.model, buffer.size));
 	buffer_free(&buffer);
 	EXPECT_EQ(self->before.buffers, heap_counter(heap, "buffers"));
-}
-
-/* Sees what the parent wrote, and answers */
-static int forked(void *arg)
-{
-	struct buffer *buffer = arg;
-
-	if (buffer_differs(buffer) != -1)
-		return 1;
-	if (buffer_fill(buffer, ~SEED))
-		return 2;
-	buffer_free(buffer);
-	return 0;
 }
 
 TEST_HEAP(fork)
