@@ -18,11 +18,12 @@
  * extents never change while the dma-buf exists, so reading them needs no lock.
  *
  * Locking: the dma-buf's reservation lock protects all that changes, which is
- * the list of attachments, the mapping of each and the kernel's mapping. The
- * dma-buf core holds it around map, unmap, vmap and vunmap; CPU access takes
- * it, so that a mapping cannot go away while it is synchronised. How many there
- * are to synchronise with is read without the lock: a program that lets CPU and
- * devices at the memory in no order cannot expect one.
+ * the list of devices that have it mapped, the mapping of each and the kernel's
+ * mapping. The dma-buf core holds it around map, unmap, vmap and vunmap; CPU
+ * access takes it, so that a mapping cannot go away while it is synchronised,
+ * and so do mmap and detach. Whether there is anything to synchronise with is
+ * read without the lock: a program that lets CPU and devices at the memory in
+ * no order cannot expect one.
  *
  * An operation that uses &dma_buf_attachment.priv works only with those that
  * use it the same way: attach, detach, map, unmap, begin and end of CPU access
@@ -32,6 +33,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-heap.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -42,9 +44,11 @@
 #include <linux/iommu-dma.h>
 #include <linux/iosys-map.h>
 #include <linux/mm.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/overflow.h>
+#include <linux/pci.h>
 #include <linux/pgtable.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/signal.h>
@@ -65,6 +69,11 @@
 /* So much is cleared between two looks at whether to go on */
 #define HEAP_CLEAR_BATCH	(SZ_2M / PAGE_SIZE)
 
+static bool keep_mappings = true;
+module_param(keep_mappings, bool, 0644);
+MODULE_PARM_DESC(keep_mappings,
+		 "Keep devices' mappings until they detach, and maintain caches for devices only when it is owed (default: Y)");
+
 static bool huge_mappings = true;
 module_param(huge_mappings, bool, 0644);
 MODULE_PARM_DESC(huge_mappings,
@@ -77,18 +86,34 @@ MODULE_PARM_DESC(huge_mappings,
  *		importer's is up to the importer (and to DMABUF_DEBUG, which
  *		scrambles it)
  * @handed_out:	a copy of @mapping for the importer, made when it maps
- * @dir:	direction in which it is mapped, DMA_NONE if it is not; under the
- *		dma-buf's reservation lock
- * @synced:	counted in &heap_buffer.synced; under the same lock
- * @pages:	the entries of @mapping have struct pages
+ * @dev:	the importer's device; never changes
+ * @pages:	the entries of @mapping have struct pages; never changes
+ * @node:	entry in &heap_buffer.mapped, unless @dir is DMA_NONE
+ * @dir:	direction in which the device has it mapped, DMA_NONE if it has
+ *		not
+ * @used:	the importer has it mapped; else the mapping is only kept
+ * @kept:	the mapping stays when the importer unmaps
+ * @maintained:	the device goes past the caches, which are maintained for it
+ *		here, and when it is owed
+ * @owed:	of what the device wrote, the caches may still have what was
+ *		there before
+ * @synced:	counted in &heap_buffer.synced
  * @entries:	of @mapping, then those of @handed_out
+ *
+ * What changes is under the dma-buf's reservation lock.
  */
 struct heap_attachment {
 	struct sg_table mapping;
 	struct sg_table handed_out;
-	enum dma_data_direction dir;
-	bool synced;
+	struct device *dev;
 	bool pages;
+	struct list_head node;
+	enum dma_data_direction dir;
+	bool used;
+	bool kept;
+	bool maintained;
+	bool owed;
+	bool synced;
 	struct scatterlist entries[];
 };
 
@@ -126,6 +151,9 @@ struct heap_buffer *heap_buffer_create(struct dma_heap *heap,
 	buffer->heap = heap;
 	buffer->backing = backing;
 	buffer->max_extents = max_extents;
+	INIT_LIST_HEAD(&buffer->mapped);
+	/* What it was zeroed with may be in the caches alone */
+	buffer->dirty = true;
 	return buffer;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_create, "DMA_BUF_HEAP");
@@ -450,6 +478,7 @@ int heap_buffer_attach(struct dma_buf *dmabuf,
 
 	heap_table_init(&a->mapping, a->entries, n);
 	heap_table_init(&a->handed_out, a->entries + n, n);
+	a->dev = attach->dev;
 	a->pages = heap_buffer_has_pages(buffer);
 	heap_buffer_fill_entries(buffer, a->pages, a->mapping.sgl);
 	a->dir = DMA_NONE;
@@ -458,20 +487,6 @@ int heap_buffer_attach(struct dma_buf *dmabuf,
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_attach, "DMA_BUF_HEAP");
-
-/**
- * heap_buffer_detach - &dma_buf_ops.detach
- * @dmabuf:	of a &struct heap_buffer
- * @attach:	not mapped any more
- *
- * Context: process context, may sleep.
- */
-void heap_buffer_detach(struct dma_buf *dmabuf,
-			struct dma_buf_attachment *attach)
-{
-	kvfree(attach->priv);
-}
-EXPORT_SYMBOL_NS_GPL(heap_buffer_detach, "DMA_BUF_HEAP");
 
 /*
  * Whether @dev reaches all of @buffer without help. For what it does not reach
@@ -538,43 +553,234 @@ static int heap_map_resources(struct device *dev,
 	return 0;
 }
 
-static int heap_map_table(struct device *dev, const struct heap_buffer *buffer,
-			  struct heap_attachment *a,
-			  enum dma_data_direction dir)
-{
-	unsigned long attrs = buffer->backing->dma_attrs;
+/*
+ * Mappings that stay, and the caches
+ *
+ * To map memory for a device anew costs the IOMMU's work, or the maintenance of
+ * the caches for all of it. Neither is needed as long as the importer is attached,
+ * and nobody used the caches for the memory in between:
+ *
+ * - A mapping stays when the importer unmaps it, until it detaches or maps in
+ *   another direction: it is never wider than what the importer asked for last.
+ *   It does not stay for a device that is not trusted, for memory that is
+ *   protected, and where the DMA API has memory of its own in between.
+ *
+ * - For a device that goes past the caches, these are cleaned when it maps, but
+ *   only if they may have what the memory has not (&heap_buffer.dirty): someone
+ *   used them since they were last cleaned, or may use them now.
+ *
+ * - Of what such a device wrote, stale lines are dropped when it unmaps if someone
+ *   may use the caches now; else it is owed (&heap_attachment.owed) until someone
+ *   may: a program or the kernel maps the memory or announces CPU access, or a
+ *   device that looks into the caches maps it; or until it detaches.
+ *
+ * Who may use the caches is known: there is no way to the memory but a mapping by
+ * a program (&heap_buffer.vmas, each from the first to its last page), by the
+ * kernel (&heap_buffer.kernel_map), CPU access that was announced, and a device.
+ * What the processor fetches by itself is never dirty, and is dropped with the
+ * rest before anybody may look at it. A program that has the memory mapped may use
+ * it without a word; so while there is a mapping all is done that would be done
+ * without this.
+ */
 
+/* Whether the DMA API is to see to the caches for this kind of memory at all */
+static bool heap_buffer_is_synced(const struct heap_buffer *buffer)
+{
+	return !(buffer->backing->dma_attrs & DMA_ATTR_SKIP_CPU_SYNC);
+}
+
+/* Whether anybody may use the caches for the memory now */
+static bool heap_buffer_uses_caches(const struct heap_buffer *buffer)
+{
+	return atomic_read_acquire(&buffer->vmas) || buffer->snooping ||
+	       !iosys_map_is_null(&buffer->kernel_map);
+}
+
+/* Whether the caches must be cleaned, after which they are taken to be clean */
+static bool heap_buffer_take_dirty(struct heap_buffer *buffer)
+{
+	/* Looked at first: a program that is gone by now left it dirty */
+	bool in_use = heap_buffer_uses_caches(buffer);
+	bool dirty = READ_ONCE(buffer->dirty);
+
+	WRITE_ONCE(buffer->dirty, in_use);
+	return dirty || in_use;
+}
+
+/*
+ * Whether a mapping for @dev can stay: the device may see the memory at any time,
+ * and sees it itself and not a copy
+ */
+static bool heap_buffer_can_keep(const struct heap_buffer *buffer,
+				 struct device *dev)
+{
+	if (!keep_mappings || buffer->backing->access == HEAP_ACCESS_NONE ||
+	    (dev_is_pci(dev) && to_pci_dev(dev)->untrusted))
+		return false;
+	if (use_dma_iommu(dev))
+		return true;
+
+	return !get_dma_ops(dev) && heap_buffer_in_reach(buffer, dev);
+}
+
+/* Has @a counted among what CPU access is synchronised with, if it is due */
+static void heap_attachment_count(struct heap_buffer *buffer,
+				  struct heap_attachment *a)
+{
+	bool synced = a->owed || (a->used && heap_buffer_is_synced(buffer) &&
+				  dma_dev_need_sync(a->dev));
+
+	/* Who reads it has no lock */
+	if (synced != a->synced)
+		WRITE_ONCE(buffer->synced, buffer->synced + synced - a->synced);
+	a->synced = synced;
+}
+
+/*
+ * The two below synchronise with each device in the direction of its own
+ * mapping. The direction of the CPU's access does not come into it: it is for
+ * user space to choose, and to synchronise a mapping in another direction than
+ * its own is a violation of the DMA API.
+ */
+
+/* Does what is owed, and if @used is set, also for devices that are at it */
+static void heap_buffer_sync_for_cpu(struct dma_buf *dmabuf, bool used)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	struct heap_attachment *a;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	if (!buffer->synced || !heap_buffer_is_synced(buffer))
+		return;
+
+	list_for_each_entry(a, &buffer->mapped, node) {
+		if (a->owed || (used && a->used))
+			dma_sync_sgtable_for_cpu(a->dev, &a->mapping, a->dir);
+		a->owed = false;
+		heap_attachment_count(buffer, a);
+	}
+}
+
+static void heap_buffer_sync_for_device(struct dma_buf *dmabuf)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	struct heap_attachment *a;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	if (!heap_buffer_is_synced(buffer))
+		return;
+
+	list_for_each_entry(a, &buffer->mapped, node) {
+		if (a->used)
+			dma_sync_sgtable_for_device(a->dev, &a->mapping, a->dir);
+	}
+}
+
+static int heap_map_table(const struct heap_buffer *buffer,
+			  struct heap_attachment *a,
+			  enum dma_data_direction dir, unsigned long attrs)
+{
 	if (!a->pages)
-		return heap_map_resources(dev, buffer, &a->mapping, dir);
-	if (attrs & DMA_ATTR_SKIP_CPU_SYNC && !heap_buffer_in_reach(buffer, dev))
+		return heap_map_resources(a->dev, buffer, &a->mapping, dir);
+	if (!heap_buffer_is_synced(buffer) &&
+	    !heap_buffer_in_reach(buffer, a->dev))
 		return -EIO;
 
-	return dma_map_sgtable(dev, &a->mapping, dir, attrs);
+	return dma_map_sgtable(a->dev, &a->mapping, dir,
+			       attrs | buffer->backing->dma_attrs);
 }
 
-static void heap_unmap_table(struct device *dev,
-			     const struct heap_buffer *buffer,
-			     struct heap_attachment *a)
+static void heap_unmap_table(const struct heap_buffer *buffer,
+			     struct heap_attachment *a, unsigned long attrs)
 {
-	unsigned long attrs = buffer->backing->dma_attrs;
-
+	attrs |= buffer->backing->dma_attrs;
 	if (a->pages)
-		dma_unmap_sgtable(dev, &a->mapping, a->dir, attrs);
+		dma_unmap_sgtable(a->dev, &a->mapping, a->dir, attrs);
 	else
-		heap_unmap_resources(dev, &a->mapping, a->mapping.nents, a->dir,
-				     attrs);
+		heap_unmap_resources(a->dev, &a->mapping, a->mapping.nents,
+				     a->dir, attrs);
 }
 
-/* More or fewer mappings to synchronise with; who reads it has no lock */
-static void heap_buffer_count_synced(struct heap_buffer *buffer, int more)
+/* Maps what is not mapped */
+static int heap_attachment_map(struct dma_buf *dmabuf, struct heap_attachment *a,
+			       enum dma_data_direction dir)
 {
-	if (more)
-		WRITE_ONCE(buffer->synced, buffer->synced + more);
+	struct heap_buffer *buffer = dmabuf->priv;
+	unsigned long attrs = 0;
+	int ret;
+
+	a->kept = heap_buffer_can_keep(buffer, a->dev);
+	a->maintained = a->kept && heap_buffer_is_synced(buffer) &&
+			!dev_is_dma_coherent(a->dev);
+	if (!a->maintained)
+		heap_buffer_sync_for_cpu(dmabuf, false);
+	else if (!heap_buffer_take_dirty(buffer))
+		attrs = DMA_ATTR_SKIP_CPU_SYNC;
+
+	ret = heap_map_table(buffer, a, dir, attrs);
+	if (ret) {
+		/* Taken, but it may be that nothing was cleaned */
+		buffer->dirty = true;
+		return ret;
+	}
+	a->dir = dir;
+	list_add(&a->node, &buffer->mapped);
+	return 0;
+}
+
+/* Brings the caches in order before the device sees a mapping again */
+static void heap_attachment_resume(struct dma_buf *dmabuf,
+				   struct heap_attachment *a)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+
+	if (!a->maintained)
+		heap_buffer_sync_for_cpu(dmabuf, false);
+	else if (heap_buffer_take_dirty(buffer))
+		dma_sync_sgtable_for_device(a->dev, &a->mapping, a->dir);
+}
+
+/* Undoes a mapping, and does what is owed */
+static void heap_attachment_unmap(struct heap_buffer *buffer,
+				  struct heap_attachment *a)
+{
+	heap_unmap_table(buffer, a, a->maintained && !a->owed ?
+				    DMA_ATTR_SKIP_CPU_SYNC : 0);
+	list_del(&a->node);
+	a->dir = DMA_NONE;
+	a->owed = false;
 }
 
 /**
+ * heap_buffer_detach - &dma_buf_ops.detach
+ * @dmabuf:	of a &struct heap_buffer
+ * @attach:	not mapped any more
+ *
+ * Gives up the mapping that was kept.
+ *
+ * Context: process context, may sleep. Takes the reservation lock.
+ */
+void heap_buffer_detach(struct dma_buf *dmabuf,
+			struct dma_buf_attachment *attach)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+	struct heap_attachment *a = attach->priv;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	if (a->dir != DMA_NONE) {
+		heap_attachment_unmap(buffer, a);
+		heap_attachment_count(buffer, a);
+	}
+	dma_resv_unlock(dmabuf->resv);
+	kvfree(a);
+}
+EXPORT_SYMBOL_NS_GPL(heap_buffer_detach, "DMA_BUF_HEAP");
+
+/**
  * heap_buffer_map - &dma_buf_ops.map_dma_buf
- * @attach:	not mapped yet
+ * @attach:	not mapped by the importer yet
  * @dir:	in which the device will move data
  *
  * Context: process context, may sleep. The reservation lock is held.
@@ -594,23 +800,48 @@ struct sg_table *heap_buffer_map(struct dma_buf_attachment *attach,
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	if (a->dir != DMA_NONE)
+	if (a->used)
 		return ERR_PTR(-EBUSY);
 
-	ret = heap_map_table(attach->dev, buffer, a, dir);
-	if (ret)
-		return ERR_PTR(ret);
+	if (a->dir == dir) {
+		heap_attachment_resume(attach->dmabuf, a);
+	} else {
+		if (a->dir != DMA_NONE)
+			heap_attachment_unmap(buffer, a);
+		ret = heap_attachment_map(attach->dmabuf, a, dir);
+		if (ret)
+			goto err_count;
+	}
 
-	a->dir = dir;
-	a->synced = !(buffer->backing->dma_attrs & DMA_ATTR_SKIP_CPU_SYNC) &&
-		    dma_dev_need_sync(attach->dev);
-	heap_buffer_count_synced(buffer, a->synced);
+	a->used = true;
+	buffer->snooping += !a->maintained;
+	heap_attachment_count(buffer, a);
 	for (i = 0; i < a->mapping.orig_nents; i++)
 		a->handed_out.sgl[i] = a->mapping.sgl[i];
 	a->handed_out.nents = a->mapping.nents;
 	return &a->handed_out;
+
+err_count:
+	heap_attachment_count(buffer, a);
+	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_map, "DMA_BUF_HEAP");
+
+/* The device is done; what it wrote is, or is owed, to whoever uses the caches */
+static void heap_attachment_pause(struct heap_buffer *buffer,
+				  struct heap_attachment *a)
+{
+	bool wrote = a->dir != DMA_TO_DEVICE;
+
+	a->used = false;
+	buffer->snooping -= !a->maintained;
+	if (!a->maintained)
+		buffer->dirty |= wrote;
+	else if (wrote && heap_buffer_uses_caches(buffer))
+		dma_sync_sgtable_for_cpu(a->dev, &a->mapping, a->dir);
+	else
+		a->owed |= wrote;
+}
 
 /**
  * heap_buffer_unmap - &dma_buf_ops.unmap_dma_buf
@@ -629,59 +860,16 @@ void heap_buffer_unmap(struct dma_buf_attachment *attach,
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	/* In the direction it was mapped in, whatever the importer says now */
-	heap_unmap_table(attach->dev, buffer, a);
-	heap_buffer_count_synced(buffer, -a->synced);
-	a->dir = DMA_NONE;
+	heap_attachment_pause(buffer, a);
+	if (!a->kept)
+		heap_attachment_unmap(buffer, a);
+	heap_attachment_count(buffer, a);
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_unmap, "DMA_BUF_HEAP");
 
 /*
  * The CPU
  */
-
-/*
- * The two below synchronise with each device in the direction of its own
- * mapping. The direction of the CPU's access does not come into it: it is for
- * user space to choose, and to synchronise a mapping in another direction than
- * its own is a violation of the DMA API.
- */
-static void heap_buffer_sync_for_cpu(struct dma_buf *dmabuf)
-{
-	struct heap_buffer *buffer = dmabuf->priv;
-	struct dma_buf_attachment *attach;
-
-	dma_resv_assert_held(dmabuf->resv);
-
-	if (buffer->backing->dma_attrs & DMA_ATTR_SKIP_CPU_SYNC)
-		return;
-
-	list_for_each_entry(attach, &dmabuf->attachments, node) {
-		struct heap_attachment *a = attach->priv;
-
-		if (a->dir != DMA_NONE)
-			dma_sync_sgtable_for_cpu(attach->dev, &a->mapping,
-						 a->dir);
-	}
-}
-
-static void heap_buffer_sync_for_device(struct dma_buf *dmabuf)
-{
-	struct heap_buffer *buffer = dmabuf->priv;
-	struct dma_buf_attachment *attach;
-
-	dma_resv_assert_held(dmabuf->resv);
-
-	if (buffer->backing->dma_attrs & DMA_ATTR_SKIP_CPU_SYNC)
-		return;
-
-	list_for_each_entry(attach, &dmabuf->attachments, node) {
-		struct heap_attachment *a = attach->priv;
-
-		if (a->dir != DMA_NONE)
-			dma_sync_sgtable_for_device(attach->dev, &a->mapping,
-						    a->dir);
-	}
-}
 
 /* Whether the kernel's mapping is a second one that may be cached */
 static bool heap_buffer_has_alias(const struct heap_buffer *buffer)
@@ -712,6 +900,8 @@ int heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 	struct heap_buffer *buffer = dmabuf->priv;
 	long ret;
 
+	if (write)
+		WRITE_ONCE(buffer->dirty, true);
 	if (!READ_ONCE(buffer->synced))
 		return 0;
 
@@ -721,7 +911,7 @@ int heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 		return ret;
 
 	dma_resv_lock(dmabuf->resv, NULL);
-	heap_buffer_sync_for_cpu(dmabuf);
+	heap_buffer_sync_for_cpu(dmabuf, true);
 	/* An int suffices where caches alias: addresses there have 32 bits */
 	if (heap_buffer_has_alias(buffer))
 		invalidate_kernel_vmap_range(buffer->kernel_map.vaddr,
@@ -746,6 +936,8 @@ int heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
 {
 	struct heap_buffer *buffer = dmabuf->priv;
 
+	if (dir != DMA_FROM_DEVICE)
+		WRITE_ONCE(buffer->dirty, true);
 	if (!READ_ONCE(buffer->synced))
 		return 0;
 
@@ -877,7 +1069,25 @@ static vm_fault_t heap_buffer_huge_fault(struct vm_fault *vmf,
 	return vmf_insert_pfn_pmd(vmf, pfn, vmf->vma->vm_flags & VM_WRITE);
 }
 
+/* Forked, or split: there is one mapping more */
+static void heap_buffer_vma_open(struct vm_area_struct *vma)
+{
+	struct heap_buffer *buffer = vma->vm_private_data;
+
+	atomic_inc(&buffer->vmas);
+}
+
+static void heap_buffer_vma_close(struct vm_area_struct *vma)
+{
+	struct heap_buffer *buffer = vma->vm_private_data;
+
+	/* What the program wrote comes first */
+	atomic_dec_return_release(&buffer->vmas);
+}
+
 static const struct vm_operations_struct heap_buffer_vm_ops = {
+	.open = heap_buffer_vma_open,
+	.close = heap_buffer_vma_close,
 	.fault = heap_buffer_fault,
 	.huge_fault = heap_buffer_huge_fault,
 };
@@ -887,6 +1097,17 @@ static int heap_map_pages(struct vm_area_struct *vma, unsigned long addr,
 {
 	return len ? remap_pfn_range(vma, addr, PHYS_PFN(start), len,
 				     heap_vma_prot(vma)) : 0;
+}
+
+/* From here on the CPU may get at the memory at any time */
+static void heap_buffer_open_to_cpu(struct dma_buf *dmabuf)
+{
+	struct heap_buffer *buffer = dmabuf->priv;
+
+	dma_resv_assert_held(dmabuf->resv);
+
+	buffer->dirty = true;
+	heap_buffer_sync_for_cpu(dmabuf, false);
 }
 
 /* Maps a piece of memory, except for what PMDs can map when it is touched */
@@ -917,6 +1138,7 @@ static int heap_map_piece(const struct heap_buffer *buffer,
  * else at once, since to map a page costs much less than a fault.
  *
  * Context: process context, may sleep. The mm's mmap lock is held for writing.
+ * Takes the reservation lock.
  *
  * Return: 0; -EINVAL if @vma is private, or reaches past the end; what
  * remap_pfn_range() returns.
@@ -952,7 +1174,12 @@ int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		offset = 0;
 	}
 
-	/* The dma-buf is as long there as a mapping of its file */
+	dma_resv_lock(dmabuf->resv, NULL);
+	atomic_inc(&buffer->vmas);
+	heap_buffer_open_to_cpu(dmabuf);
+	dma_resv_unlock(dmabuf->resv);
+
+	/* The dma-buf is there as long as a mapping of its file */
 	vma->vm_private_data = buffer;
 	vma->vm_ops = &heap_buffer_vm_ops;
 	return 0;
@@ -1039,7 +1266,8 @@ int heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	if (iosys_map_is_null(&buffer->kernel_map))
 		return -ENOMEM;
 
-	heap_buffer_count_synced(buffer, heap_buffer_has_alias(buffer));
+	buffer->synced += heap_buffer_has_alias(buffer);
+	heap_buffer_open_to_cpu(dmabuf);
 	*map = buffer->kernel_map;
 	return 0;
 }
@@ -1058,7 +1286,7 @@ void heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	heap_buffer_count_synced(buffer, -heap_buffer_has_alias(buffer));
+	buffer->synced -= heap_buffer_has_alias(buffer);
 	if (buffer->backing->access != HEAP_ACCESS_LINEAR)
 		heap_unremap(&buffer->kernel_map);
 	else if (is_vmalloc_addr(buffer->kernel_map.vaddr))

@@ -5,8 +5,10 @@
 #ifndef _DMA_HEAP_HELPERS_H
 #define _DMA_HEAP_HELPERS_H
 
+#include <linux/atomic.h>
 #include <linux/dma-direction.h>
 #include <linux/iosys-map.h>
+#include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
@@ -92,9 +94,14 @@ struct heap_backing {
  * @size:	of all extents together, in bytes; constant once exported
  * @kernel_map:	where the kernel has mapped it, or null; under the dma-buf's
  *		reservation lock
+ * @mapped:	importers whose devices have it mapped; under the same lock
  * @synced:	how many mappings, of devices and of the kernel, CPU access must
- *		be synchronised with; changes under the dma-buf's reservation
- *		lock
+ *		be synchronised with; changes under the same lock
+ * @snooping:	how many importers have it mapped whose devices may use the
+ *		caches; under the same lock
+ * @dirty:	the caches may have what the memory has not; becomes true at
+ *		any time, and false under the same lock
+ * @vmas:	how many mappings programs have; grows from 0 under the same lock
  * @max_extents: room in @extents
  * @nr_extents:	how many there are; constant once exported
  * @extents:	the memory, in the order of the buffer; constant once exported
@@ -105,7 +112,11 @@ struct heap_buffer {
 	void *priv;
 	size_t size;
 	struct iosys_map kernel_map;
+	struct list_head mapped;
 	unsigned int synced;
+	unsigned int snooping;
+	bool dirty;
+	atomic_t vmas;
 	unsigned int max_extents;
 	unsigned int nr_extents;
 	struct heap_extent extents[] __counted_by(max_extents);
