@@ -9,74 +9,33 @@
  * held, the errno with which the driver refused the buffer, or 255.
  */
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "card.h"
 
-#include <drm/drm.h>
-#include <drm/drm_fourcc.h>
-#include <drm/drm_mode.h>
+#include <poll.h>
+
 #include <drm/vgem_drm.h>
 
-/* Shared with the selftests; included so that this is one file to compile */
-#include "../../testing/selftests/dmabuf-heaps/heaps.c"
-
-/* A mode that both displays have */
-#define WIDTH	640
-#define HEIGHT	480
-
-#define CARDS	16
-#define MODES	64
 #define FRAMES	20
-#define FAULT	255
 
-struct card;
+struct job;
 
 struct driver {
 	const char *name;
 	/* What is done with an import */
-	int (*use)(const struct card *card, struct buffer *buffer, __u32 handle);
+	void (*use)(struct job *job);
 	/* For a display: its format, and what is on it in one number */
 	__u32 format;
 	__u32 bytes;
-	int (*digest)(const struct card *card, __u64 *digest);
+	__u64 (*digest)(const struct job *job);
 };
 
-/* An open /dev/dri/card, and the display that it has */
-struct card {
-	int fd;
-	int number;
+/* The buffer, and what it is in the driver */
+struct job {
 	const struct driver *driver;
-	__u32 crtc;
-	__u32 connector;
-	struct drm_mode_modeinfo mode;
+	struct card card;
+	struct buffer buffer;
+	__u32 handle;
 };
-
-/* Says which step failed and why, and returns errno */
-static int failed(const char *step)
-{
-	int error = errno;
-
-	printf("# %s: %s\n", step, strerror(error));
-	return error;
-}
-
-/* The same for what is no error of a call */
-static int fault(const char *what)
-{
-	printf("# %s\n", what);
-	return FAULT;
-}
 
 static size_t picture_size(const struct driver *driver)
 {
@@ -95,166 +54,88 @@ static bool is_ready(int dmabuf)
 }
 
 /* Who reads the buffer waits for who writes it, which the fence stands for */
-static int use_fence(const struct card *card, struct buffer *buffer,
-		     __u32 handle)
+static void use_fence(struct job *job)
 {
 	struct drm_vgem_fence_attach attach = {
-		.handle = handle, .flags = VGEM_FENCE_WRITE,
+		.handle = job->handle, .flags = VGEM_FENCE_WRITE,
 	};
 	struct drm_vgem_fence_signal signal = { 0 };
 
-	if (!is_ready(buffer->fd))
-		return fault("the buffer is not ready though nobody uses it");
-	if (ioctl(card->fd, DRM_IOCTL_VGEM_FENCE_ATTACH, &attach))
-		return failed("attaching a fence");
-	if (is_ready(buffer->fd))
-		return fault("the buffer is ready before the fence is signalled");
+	if (!is_ready(job->buffer.fd))
+		fault("the buffer is not ready though nobody uses it");
+	card_call(&job->card, DRM_IOCTL_VGEM_FENCE_ATTACH, &attach,
+		  "attaching a fence");
+	if (is_ready(job->buffer.fd))
+		fault("the buffer is ready before the fence is signalled");
 	signal.fence = attach.out_fence;
-	if (ioctl(card->fd, DRM_IOCTL_VGEM_FENCE_SIGNAL, &signal))
-		return failed("signalling the fence");
-	if (!is_ready(buffer->fd))
-		return fault("the buffer is not ready after the fence is signalled");
-	return 0;
+	card_call(&job->card, DRM_IOCTL_VGEM_FENCE_SIGNAL, &signal,
+		  "signalling the fence");
+	if (!is_ready(job->buffer.fd))
+		fault("the buffer is not ready after the fence is signalled");
 }
 
 /*
  * Drivers with a display
  */
 
-static int find_mode(struct card *card)
-{
-	static struct drm_mode_modeinfo modes[MODES];
-	struct drm_mode_get_connector get = {
-		.connector_id = card->connector,
-	};
-	__u32 i;
-
-	/* First the driver looks what is connected */
-	if (ioctl(card->fd, DRM_IOCTL_MODE_GETCONNECTOR, &get))
-		return failed("asking for the modes");
-	get.count_props = 0;
-	get.count_encoders = 0;
-	get.modes_ptr = (uintptr_t)modes;
-	if (get.count_modes > MODES)
-		return fault("the display has too many modes");
-	if (ioctl(card->fd, DRM_IOCTL_MODE_GETCONNECTOR, &get))
-		return failed("reading the modes");
-	for (i = 0; i < get.count_modes; i++) {
-		if (modes[i].hdisplay == WIDTH && modes[i].vdisplay == HEIGHT) {
-			card->mode = modes[i];
-			return 0;
-		}
-	}
-	return fault("the display has not the mode");
-}
-
-static int find_display(struct card *card)
-{
-	struct drm_mode_card_res res = {
-		.crtc_id_ptr = (uintptr_t)&card->crtc,
-		.count_crtcs = 1,
-		.connector_id_ptr = (uintptr_t)&card->connector,
-		.count_connectors = 1,
-	};
-
-	if (ioctl(card->fd, DRM_IOCTL_MODE_GETRESOURCES, &res))
-		return failed("asking for the display");
-	return find_mode(card);
-}
-
-/* Puts the buffer with this handle on the display */
-static int scan_out(const struct card *card, __u32 handle)
-{
-	const struct driver *driver = card->driver;
-	struct drm_mode_fb_cmd2 fb = {
-		.width = WIDTH,
-		.height = HEIGHT,
-		.pixel_format = driver->format,
-		.handles = { handle },
-		.pitches = { WIDTH * driver->bytes },
-	};
-	struct drm_mode_crtc crtc = {
-		.crtc_id = card->crtc,
-		.set_connectors_ptr = (uintptr_t)&card->connector,
-		.count_connectors = 1,
-		.mode_valid = 1,
-		.mode = card->mode,
-	};
-
-	if (ioctl(card->fd, DRM_IOCTL_MODE_ADDFB2, &fb))
-		return failed("making a framebuffer of the buffer");
-	crtc.fb_id = fb.fb_id;
-	if (ioctl(card->fd, DRM_IOCTL_MODE_SETCRTC, &crtc))
-		return failed("scanning the buffer out");
-	return 0;
-}
-
 /* What vkms puts together for the next frame; it reads the memory each time */
-static int vkms_digest(const struct card *card, __u64 *digest)
+static __u64 vkms_digest(const struct job *job)
 {
-	char path[64], line[256];
-	int data;
+	char path[64 + NAME_SIZE], line[256];
 	ssize_t len;
+	int data;
 
-	snprintf(path, sizeof(path),
-		 "/sys/kernel/debug/dri/%d/crtc-0/crc/data", card->number);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/crtc-0/crc/data",
+		 job->card.node + strlen("card"));
 	data = open(path, O_RDONLY);
 	if (data < 0)
-		return failed(path);
+		failed(path);
 	len = read(data, line, sizeof(line) - 1);
 	close(data);
 	if (len <= 0)
-		return failed("reading the CRC of a frame");
+		failed("reading the CRC of a frame");
 	line[len] = '\0';
-	*digest = strtoull(strchr(line, ' ') ?: "", NULL, 16);
-	return 0;
+	return strtoull(strchr(line, ' ') ?: "", NULL, 16);
 }
 
 /* Has bochs copy the picture into the memory of its device once more */
-static int bochs_update(const struct card *card)
+static void bochs_update(const struct card *card)
 {
-	struct drm_mode_crtc crtc = { .crtc_id = card->crtc };
-	struct drm_mode_fb_dirty_cmd dirty = { 0 };
+	struct drm_mode_fb_dirty_cmd dirty = { .fb_id = card->fb };
 
-	if (ioctl(card->fd, DRM_IOCTL_MODE_GETCRTC, &crtc))
-		return failed("asking what is on display");
-	dirty.fb_id = crtc.fb_id;
-	if (ioctl(card->fd, DRM_IOCTL_MODE_DIRTYFB, &dirty))
-		return failed("telling that the picture changed");
-	return 0;
+	card_call(card, DRM_IOCTL_MODE_DIRTYFB, &dirty,
+		  "telling that the picture changed");
 }
 
 /* What is in the memory of the device, from which it makes the picture */
-static int bochs_digest(const struct card *card, __u64 *digest)
+static __u64 bochs_digest(const struct job *job)
 {
-	size_t size = picture_size(card->driver), i;
-	char path[64];
+	size_t size = picture_size(job->driver), i;
+	char path[64 + NAME_SIZE];
+	__u64 digest = 0;
 	__u8 *vram;
-	int bar, ret;
+	int bar;
 
-	ret = bochs_update(card);
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "/sys/class/drm/card%d/device/resource0",
-		 card->number);
+	bochs_update(&job->card);
+	snprintf(path, sizeof(path), "/sys/class/drm/%s/device/resource0",
+		 job->card.node);
 	bar = open(path, O_RDONLY);
 	if (bar < 0)
-		return failed(path);
+		failed(path);
 	vram = mmap(NULL, size, PROT_READ, MAP_SHARED, bar, 0);
 	close(bar);
 	if (vram == MAP_FAILED)
-		return failed("mapping the device's memory");
-	*digest = 0;
+		failed("mapping the device's memory");
 	for (i = 0; i < size; i++)
-		*digest = *digest * 31 + vram[i];
+		digest = digest * 31 + vram[i];
 	munmap(vram, size);
-	return 0;
+	return digest;
 }
 
-/* Memory of the driver's own */
-static int dumb_map(const struct card *card, __u32 *handle, void **mem)
+/* Memory of the driver's own; returns its handle */
+static __u32 dumb_map(const struct job *job, void **mem)
 {
-	const struct driver *driver = card->driver;
+	const struct driver *driver = job->driver;
 	struct drm_mode_create_dumb dumb = {
 		.width = WIDTH,
 		.height = HEIGHT,
@@ -262,76 +143,74 @@ static int dumb_map(const struct card *card, __u32 *handle, void **mem)
 	};
 	struct drm_mode_map_dumb map = { 0 };
 
-	if (ioctl(card->fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb))
-		return failed("allocating the driver's own memory");
+	card_call(&job->card, DRM_IOCTL_MODE_CREATE_DUMB, &dumb,
+		  "allocating the driver's own memory");
 	if (dumb.pitch != WIDTH * driver->bytes)
-		return fault("the driver's own memory has another pitch");
+		fault("the driver's own memory has another pitch");
 	map.handle = dumb.handle;
-	if (ioctl(card->fd, DRM_IOCTL_MODE_MAP_DUMB, &map))
-		return failed("asking for the driver's own memory");
+	card_call(&job->card, DRM_IOCTL_MODE_MAP_DUMB, &map,
+		  "asking for the driver's own memory");
 	*mem = mmap(NULL, picture_size(driver), PROT_READ | PROT_WRITE,
-		    MAP_SHARED, card->fd, map.offset);
+		    MAP_SHARED, job->card.drm, map.offset);
 	if (*mem == MAP_FAILED)
-		return failed("mapping the driver's own memory");
-	*handle = dumb.handle;
-	return 0;
+		failed("mapping the driver's own memory");
+	return dumb.handle;
+}
+
+static int show(struct job *job, __u32 handle)
+{
+	return card_show(&job->card, handle, job->driver->format,
+			 job->driver->bytes);
 }
 
 /* What is on display when the driver's own memory holds a pattern */
-static int own_digest(const struct card *card, __u32 seed, __u64 *digest)
+static __u64 own_digest(struct job *job, __u32 seed)
 {
-	__u32 handle = 0;
+	__u32 handle;
 	void *mem;
-	int ret;
 
-	ret = dumb_map(card, &handle, &mem);
-	if (ret)
-		return ret;
-	pattern(mem, 0, picture_size(card->driver), seed);
-	munmap(mem, picture_size(card->driver));
-	ret = scan_out(card, handle);
-	return ret ? ret : card->driver->digest(card, digest);
+	handle = dumb_map(job, &mem);
+	pattern(mem, 0, picture_size(job->driver), seed);
+	munmap(mem, picture_size(job->driver));
+	if (show(job, handle))
+		failed("showing the driver's own memory");
+	return job->driver->digest(job);
 }
 
 /*
  * Draws, and looks whether that is on display. The first frames that come
  * afterwards may have been put together while it was drawn.
  */
-static int draw(const struct card *card, struct buffer *buffer, __u32 seed,
-		__u64 wanted)
+static void draw(struct job *job, __u32 seed, __u64 wanted)
 {
-	__u64 digest;
-	int i, ret;
+	__u64 digest = 0;
+	int i;
 
-	if (buffer_fill(buffer, seed))
-		return failed("drawing");
+	if (buffer_fill(&job->buffer, seed))
+		failed("drawing");
 	for (i = 0; i < FRAMES; i++) {
-		ret = card->driver->digest(card, &digest);
-		if (ret || digest == wanted)
-			return ret;
+		digest = job->driver->digest(job);
+		if (digest == wanted)
+			return;
 	}
-	printf("# after picture %u was drawn, %#llx is on display and not %#llx\n",
-	       seed, (unsigned long long)digest, (unsigned long long)wanted);
-	return FAULT;
+	fault("after picture %u was drawn, %#llx is on display and not %#llx",
+	      seed, (unsigned long long)digest, (unsigned long long)wanted);
 }
 
-static int use_display(const struct card *opened, struct buffer *buffer,
-		       __u32 handle)
+static void use_display(struct job *job)
 {
-	struct card card = *opened;
 	__u64 wanted[2];
-	int i, ret;
+	int i;
 
-	ret = find_display(&card);
-	for (i = 0; !ret && i < 2; i++)
-		ret = own_digest(&card, i, &wanted[i]);
-	if (!ret && wanted[0] == wanted[1])
-		ret = fault("two pictures look the same");
-	if (!ret)
-		ret = scan_out(&card, handle);
-	for (i = 0; !ret && i < 2; i++)
-		ret = draw(&card, buffer, i, wanted[i]);
-	return ret;
+	card_find_display(&job->card);
+	for (i = 0; i < 2; i++)
+		wanted[i] = own_digest(job, i);
+	if (wanted[0] == wanted[1])
+		fault("two pictures look the same");
+	if (show(job, job->handle))
+		refused("showing the import");
+	for (i = 0; i < 2; i++)
+		draw(job, i, wanted[i]);
 }
 
 static const struct driver drivers[] = {
@@ -354,93 +233,50 @@ static const struct driver *find_driver(const char *name)
 	return NULL;
 }
 
-static bool is_of_driver(int fd, const char *name)
-{
-	char got[32] = "";
-	struct drm_version version = {
-		.name = got,
-		.name_len = sizeof(got) - 1,
-	};
-
-	return !ioctl(fd, DRM_IOCTL_VERSION, &version) && !strcmp(got, name);
-}
-
-static int card_open(struct card *card)
-{
-	char path[32];
-
-	for (card->number = 0; card->number < CARDS; card->number++) {
-		snprintf(path, sizeof(path), "/dev/dri/card%d", card->number);
-		card->fd = open(path, O_RDWR | O_CLOEXEC);
-		if (card->fd < 0)
-			continue;
-		if (is_of_driver(card->fd, card->driver->name))
-			return 0;
-		close(card->fd);
-	}
-	return fault("the driver has no node in /dev/dri");
-}
-
 /* The driver gives back the very buffer that it was given */
-static int check_export(const struct card *card, const struct buffer *buffer,
-			__u32 handle)
+static void check_export(const struct job *job)
 {
-	struct drm_prime_handle prime = {
-		.handle = handle,
-		.flags = DRM_CLOEXEC,
-	};
+	int dmabuf = drm_export(job->card.drm, job->handle);
 	struct stat ours, theirs;
-	int ret;
 
-	if (ioctl(card->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime))
-		return failed("exporting the import");
-	ret = fstat(buffer->fd, &ours) || fstat(prime.fd, &theirs);
-	close(prime.fd);
-	if (ret)
-		return failed("asking which buffer it is");
+	if (dmabuf < 0)
+		failed("exporting the import");
+	if (fstat(job->buffer.fd, &ours) || fstat(dmabuf, &theirs))
+		failed("asking which buffer it is");
+	close(dmabuf);
 	if (ours.st_ino != theirs.st_ino)
-		return fault("what was exported is another buffer");
-	return 0;
+		fault("what was exported is another buffer");
 }
 
-static int import(const struct card *card, struct buffer *buffer)
+static void allocate(struct job *job, const char *name)
 {
-	struct drm_prime_handle prime = { .fd = buffer->fd };
-	int ret;
+	size_t size = picture_size(job->driver) ?: page_size();
+	int heap = heap_open(name);
 
-	if (ioctl(card->fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime))
-		return failed("importing");
-	ret = check_export(card, buffer, prime.handle);
-	if (ret || !card->driver->use)
-		return ret;
-	return card->driver->use(card, buffer, prime.handle);
+	if (heap < 0 || buffer_alloc(&job->buffer, heap, size))
+		failed("allocating");
+	close(heap);
 }
 
 int main(int argc, char **argv)
 {
-	struct card card = { 0 };
-	struct buffer buffer;
-	int heap, ret;
+	struct job job = { 0 };
 
 	if (argc == 3)
-		card.driver = find_driver(argv[2]);
-	if (!card.driver) {
+		job.driver = find_driver(argv[2]);
+	if (!job.driver) {
 		fputs("usage: drmimport HEAP vgem|vkms|bochs-drm|virtio_gpu\n",
 		      stderr);
 		return FAULT;
 	}
-	heap = heap_open(argv[1]);
-	if (heap < 0 || buffer_alloc(&buffer, heap, picture_size(card.driver) ?:
-				     page_size())) {
-		failed("allocating");
-		return FAULT;
-	}
-	close(heap);
-	ret = card_open(&card);
-	if (ret)
-		return ret;
-	ret = import(&card, &buffer);
-	close(card.fd);
-	buffer_free(&buffer);
-	return ret;
+	allocate(&job, argv[1]);
+	card_open(&job.card, job.driver->name);
+	if (drm_import(job.card.drm, job.buffer.fd, &job.handle))
+		refused("importing");
+	check_export(&job);
+	if (job.driver->use)
+		job.driver->use(&job);
+	close(job.card.drm);
+	buffer_free(&job.buffer);
+	return 0;
 }

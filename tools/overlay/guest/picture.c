@@ -14,28 +14,11 @@
  * The exit status is 0 if all of it held; if not, a line says what did not.
  */
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <errno.h>
-#include <fcntl.h>
+#include "card.h"
+
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <drm/drm.h>
-#include <drm/drm_fourcc.h>
-#include <drm/drm_mode.h>
-
-/* Shared with the selftests; included so that this is one file to compile */
-#include "../../testing/selftests/dmabuf-heaps/heaps.c"
-
-#define WIDTH	640
-#define HEIGHT	480
+#define DRIVER		"pl111"
 
 /* Where the PL111 is on this board, and in it the address that it scans out */
 #define PL111		0x1c1f0000
@@ -50,28 +33,10 @@ struct picture {
 };
 
 struct screen {
-	int drm;
-	__u32 crtc;
-	__u32 connector;
+	struct card card;
 	__u32 gem;
-	__u32 fb;
-	struct drm_mode_modeinfo mode;
 	FILE *shots;
 };
-
-/* Says why, with errno, and ends the program: nothing outlives it */
-static void failed(const char *what)
-{
-	printf("# %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void drm_call(const struct screen *screen, unsigned long request,
-		     void *arg, const char *what)
-{
-	if (ioctl(screen->drm, request, arg))
-		failed(what);
-}
 
 /*
  * The drawing
@@ -172,124 +137,28 @@ static void get_memory(struct picture *picture, const char *name)
  * The display
  */
 
-static bool is_display(int drm)
-{
-	char name[8] = "";
-	struct drm_version version = {
-		.name = name,
-		.name_len = sizeof(name) - 1,
-	};
-
-	return !ioctl(drm, DRM_IOCTL_VERSION, &version) &&
-	       !strcmp(name, "pl111");
-}
-
-static int open_display(void)
-{
-	struct names cards;
-	char path[NAME_SIZE + 16];
-	int i, drm;
-
-	names_read(&cards, "/dev/dri");
-	for (i = 0; i < cards.count; i++) {
-		snprintf(path, sizeof(path), "/dev/dri/%s", cards.name[i]);
-		drm = open(path, O_RDWR | O_CLOEXEC);
-		if (drm >= 0 && is_display(drm))
-			return drm;
-		close(drm);
-	}
-	errno = ENODEV;
-	failed("looking for the display in /dev/dri");
-	return -1;
-}
-
-/* Finds the connector and its mode of our size */
-static void find_mode(struct screen *screen)
-{
-	struct drm_mode_modeinfo modes[64];
-	struct drm_mode_get_connector connector = {
-		.connector_id = screen->connector,
-	};
-	__u32 i;
-
-	/* The first time, without room, has the driver look what is connected */
-	drm_call(screen, DRM_IOCTL_MODE_GETCONNECTOR, &connector,
-		 "looking what is connected");
-	connector.count_props = 0;
-	connector.count_encoders = 0;
-	connector.modes_ptr = (uintptr_t)modes;
-	if (connector.count_modes > 64)
-		connector.count_modes = 64;
-	drm_call(screen, DRM_IOCTL_MODE_GETCONNECTOR, &connector,
-		 "asking for modes");
-	for (i = 0; i < connector.count_modes; i++) {
-		screen->mode = modes[i];
-		if (modes[i].hdisplay == WIDTH && modes[i].vdisplay == HEIGHT)
-			return;
-	}
-	errno = ENOENT;
-	failed("looking for a mode of 640x480");
-}
-
-static void open_screen(struct screen *screen)
-{
-	struct drm_mode_card_res res = {
-		.count_crtcs = 1,
-		.count_connectors = 1,
-		.crtc_id_ptr = (uintptr_t)&screen->crtc,
-		.connector_id_ptr = (uintptr_t)&screen->connector,
-	};
-
-	screen->drm = open_display();
-	drm_call(screen, DRM_IOCTL_MODE_GETRESOURCES, &res,
-		 "asking for the display's parts");
-	find_mode(screen);
-}
-
-static int import_frame(struct screen *screen, const struct picture *picture)
-{
-	struct drm_prime_handle prime = { .fd = picture->dmabuf };
-	int ret = ioctl(screen->drm, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime);
-
-	screen->gem = prime.handle;
-	return ret;
-}
-
 static void show(struct screen *screen, const struct picture *picture)
 {
-	struct drm_mode_fb_cmd2 fb = {
-		.width = WIDTH,
-		.height = HEIGHT,
-		.pixel_format = picture->format,
-		.pitches = { WIDTH * picture->bytes_per_pixel },
-	};
-	struct drm_mode_crtc crtc = {
-		.set_connectors_ptr = (uintptr_t)&screen->connector,
-		.count_connectors = 1,
-		.crtc_id = screen->crtc,
-		.mode_valid = 1,
-		.mode = screen->mode,
-	};
-
-	if (import_frame(screen, picture))
-		failed("importing the frame");
-	fb.handles[0] = screen->gem;
-	drm_call(screen, DRM_IOCTL_MODE_ADDFB2, &fb, "making a framebuffer");
-	screen->fb = fb.fb_id;
-	crtc.fb_id = fb.fb_id;
-	drm_call(screen, DRM_IOCTL_MODE_SETCRTC, &crtc, "showing the frame");
+	card_open(&screen->card, DRIVER);
+	card_find_display(&screen->card);
+	if (drm_import(screen->card.drm, picture->dmabuf, &screen->gem))
+		refused("importing the frame");
+	if (card_show(&screen->card, screen->gem, picture->format,
+		      picture->bytes_per_pixel))
+		refused("showing the frame");
 }
 
 static void hide(struct screen *screen)
 {
-	struct drm_mode_crtc crtc = { .crtc_id = screen->crtc };
-	struct drm_gem_close gem = { .handle = screen->gem };
+	struct card *card = &screen->card;
+	struct drm_mode_crtc crtc = { .crtc_id = card->crtc };
 
-	drm_call(screen, DRM_IOCTL_MODE_SETCRTC, &crtc, "ending the display");
-	drm_call(screen, DRM_IOCTL_MODE_RMFB, &screen->fb,
-		 "removing the framebuffer");
-	drm_call(screen, DRM_IOCTL_GEM_CLOSE, &gem, "giving up the import");
-	close(screen->drm);
+	card_call(card, DRM_IOCTL_MODE_SETCRTC, &crtc, "ending the display");
+	card_call(card, DRM_IOCTL_MODE_RMFB, &card->fb,
+		  "removing the framebuffer");
+	if (drm_release(card->drm, screen->gem))
+		failed("giving up the import");
+	close(card->drm);
 }
 
 /* What the display controller reads the pixels from, as its register says */
@@ -321,10 +190,9 @@ static void take_shot(const struct screen *screen, const char *name)
 	if (fscanf(screen->shots, "P6 %d %d %d", &width, &height, &most) != 3 ||
 	    fgetc(screen->shots) == EOF)
 		failed("reading a picture of the screen");
-	if (width == WIDTH && height == HEIGHT && most == 255)
-		return;
-	printf("# the screen has %d x %d pixels\n", width, height);
-	exit(1);
+	if (width != WIDTH || height != HEIGHT || most != 255)
+		fault("the screen has %d x %d pixels of %d steps", width,
+		      height, most + 1);
 }
 
 static __u32 shot_pixel(const struct screen *screen)
@@ -356,11 +224,9 @@ static void compare(const struct screen *screen, const struct picture *picture,
 			first_wanted = wanted;
 		}
 	}
-	if (!wrong)
-		return;
-	printf("# %s: %d pixels of the screen are wrong, the first at %d, %d: %06x and not %06x\n",
-	       name, wrong, first_x, first_y, first_seen, first_wanted);
-	exit(1);
+	if (wrong)
+		fault("%s: %d pixels of the screen are wrong, first at %d, %d: %06x and not %06x",
+		      name, wrong, first_x, first_y, first_seen, first_wanted);
 }
 
 static void check_address(const struct picture *picture, unsigned long first,
@@ -370,10 +236,9 @@ static void check_address(const struct picture *picture, unsigned long first,
 
 	printf("# the display reads %d x %d pixels from %#lx\n", WIDTH, HEIGHT,
 	       start);
-	if (start >= first && start + frame_size(picture) - 1 <= last)
-		return;
-	printf("# which is not in the heap's memory, %#lx to %#lx\n", first, last);
-	exit(1);
+	if (start < first || start + frame_size(picture) - 1 > last)
+		fault("which is not in the heap's memory, %#lx to %#lx", first,
+		      last);
 }
 
 /* The whole life of a frame. Pictures of the screen are named after the @heap. */
@@ -384,7 +249,6 @@ static void live(struct screen *screen, struct picture *picture,
 
 	get_memory(picture, heap);
 	draw(picture, 0);
-	open_screen(screen);
 	show(screen, picture);
 	snprintf(name, sizeof(name), "%s-%.4s-drawn", heap,
 		 (char *)&picture->format);
@@ -406,20 +270,18 @@ static void live(struct screen *screen, struct picture *picture,
 	hide(screen);
 }
 
-static int refused(const char *heap)
+static void expect_refusal(const char *heap)
 {
 	struct picture picture = { .bytes_per_pixel = 4 };
-	struct screen screen;
+	struct card card;
+	__u32 gem;
 
 	get_memory(&picture, heap);
-	screen.drm = open_display();
-	if (!import_frame(&screen, &picture)) {
-		puts("# the display driver took it");
-		return 1;
-	}
+	card_open(&card, DRIVER);
+	if (!drm_import(card.drm, picture.dmabuf, &gem))
+		fault("the display driver took it");
 	if (errno != EINVAL)
 		failed("importing what is not contiguous");
-	return 0;
 }
 
 int main(int argc, char **argv)
@@ -431,8 +293,10 @@ int main(int argc, char **argv)
 	};
 	struct screen screen;
 
-	if (argc == 3 && !strcmp(argv[1], "--refused"))
-		return refused(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "--refused")) {
+		expect_refusal(argv[2]);
+		return 0;
+	}
 	if (argc != 4 && argc != 6) {
 		fputs("usage: picture HEAP XR24|RG16 PORT [FIRST LAST]\n"
 		      "       picture --refused HEAP\n", stderr);

@@ -138,7 +138,7 @@ pack() {
 build_root() {
 	cp "$cache/busybox/$ARCH/busybox" "$out/root/bin/busybox"
 	cp "$overlay/guest/init" "$out/root/init"
-	find "$overlay/guest" -type f ! -name '*.c' ! -name init \
+	find "$overlay/guest" -type f ! -name '*.[ch]' ! -name init \
 		-exec cp -t "$out/root/bin" {} +
 	chmod 755 "$out/root/init" "$out"/root/bin/*
 	pack "$out/root" "$out/root.cpio"
