@@ -82,6 +82,18 @@ static size_t big_size(int heap)
 	return odd_size(heap, BIG_MOST);
 }
 
+/*
+ * Of many lengths, another for each @number, but an eighth of the heap's memory at
+ * most
+ */
+static size_t some_size(const struct dma_heap_info *info, int number)
+{
+	size_t units = 1 + 7 * number % 33, most = info->size / 8;
+
+	return units * info->granularity < most ? units * info->granularity :
+						  most;
+}
+
 /* What a buffer of @size bytes is rounded up to */
 static size_t rounded(const struct dma_heap_info *info, size_t size)
 {

@@ -62,15 +62,6 @@ static void run_all(struct __test_metadata *_metadata,
 	}
 }
 
-/* Of many lengths, but of an eighth of the heap's memory at most */
-static size_t some_size(const struct dma_heap_info *info, int round)
-{
-	size_t units = 1 + 7 * round % 33, most = info->size / 8;
-
-	return units * info->granularity < most ? units * info->granularity :
-						  most;
-}
-
 /* A new buffer of some size: is it zero, does it keep what is written */
 static int allocate_and_free(const struct scene *scene, int round)
 {
