@@ -198,6 +198,19 @@ static int open_fds(void)
 	return count;
 }
 
+bool heaps_keep_mappings(void)
+{
+	FILE *file = fopen("/sys/module/dma_heap_helpers/parameters/keep_mappings",
+			   "re");
+	int value = 0;
+
+	if (file) {
+		value = fgetc(file);
+		fclose(file);
+	}
+	return value == 'Y';
+}
+
 void usage_read(struct usage *usage, const char *heap)
 {
 	usage->fds = open_fds();
@@ -391,6 +404,21 @@ ssize_t buffer_differs(const struct buffer *buffer)
 int testdev_open(const char *name)
 {
 	return node_open(TESTDEV_DIR, name);
+}
+
+int testdev_device(const char *name, char *device)
+{
+	char path[128], link[256];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/class/misc/dma_buf_testdev!%s/device",
+		 name);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return -1;
+	link[len] = '\0';
+	snprintf(device, NAME_SIZE, "%s", strrchr(link, '/') + 1);
+	return 0;
 }
 
 int testdev_info(int dev, struct dma_buf_testdev_info *info)
@@ -649,12 +677,19 @@ static char *trace_path(char *path, size_t size, const char *event,
 	return path;
 }
 
-static int trace_set(const char *event, const char *file, const char *text)
+static int trace_set(const char *first, const char *event, const char *file,
+		     const char *text)
 {
 	char path[256], name[128];
 
 	snprintf(name, sizeof(name), "/events/%s/%s", event, file);
-	return write_file(trace_path(path, sizeof(path), event, name), text);
+	return write_file(trace_path(path, sizeof(path), first, name), text);
+}
+
+int trace_add(const char *first, const char *event, const char *filter)
+{
+	return trace_set(first, event, "filter", filter) ||
+	       trace_set(first, event, "enable", "1") ? -1 : 0;
 }
 
 int trace_start(const char *event, const char *filter)
@@ -666,8 +701,7 @@ int trace_start(const char *event, const char *filter)
 	rmdir(path);
 	if (mkdir(path, 0700))
 		return -1;
-	if (!trace_set(event, "filter", filter) &&
-	    !trace_set(event, "enable", "1"))
+	if (!trace_add(event, event, filter))
 		return 0;
 	rmdir(path);
 	return -1;
@@ -686,6 +720,16 @@ int trace_count(const char *event)
 		count += line[0] != '#';
 	fclose(trace);
 	return count;
+}
+
+FILE *trace_open(const char *event)
+{
+	char path[256];
+	int fd;
+
+	fd = open(trace_path(path, sizeof(path), event, "/trace_pipe"),
+		  O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 ? NULL : fdopen(fd, "r");
 }
 
 int trace_stop(const char *event)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include <linux/dma-buf.h>
@@ -103,6 +104,12 @@ bool heap_is_private(int heap);
 /* A number that the kernel keeps for @heap, or -1 if it keeps none */
 long long heap_counter(const char *heap, const char *counter);
 
+/*
+ * Whether what an importer unmaps stays mapped for its device, and caches are
+ * maintained only when it is owed: this can be switched off
+ */
+bool heaps_keep_mappings(void);
+
 void usage_read(struct usage *usage, const char *heap);
 bool usage_equal(const struct usage *a, const struct usage *b);
 
@@ -130,6 +137,8 @@ int buffer_fill(struct buffer *buffer, __u32 seed);
 ssize_t buffer_differs(const struct buffer *buffer);
 
 int testdev_open(const char *name);
+/* Writes what the kernel calls its device, at most NAME_SIZE bytes */
+int testdev_device(const char *name, char *device);
 int testdev_info(int dev, struct dma_buf_testdev_info *info);
 /* Whether this machine has memory that the device cannot, or must not, address */
 bool testdev_is_short(const struct dma_buf_testdev_info *info);
@@ -176,9 +185,17 @@ long long vm_events(const char *prefix);
  * from all other tracing. -1 if this kernel has no such event.
  */
 int trace_start(const char *event, const char *filter);
+/* Traces another event in the same place, which has the name of the @first */
+int trace_add(const char *first, const char *event, const char *filter);
 /* Returns how many events there were until now */
 int trace_count(const char *event);
-/* The same, and ends the tracing */
+/*
+ * A file that has each event once, in a line, and its end where there was none
+ * until now; one that was read there has to be cleared of that (clearerr()). NULL
+ * on error.
+ */
+FILE *trace_open(const char *event);
+/* Returns how many events there were that nobody read, and ends the tracing */
 int trace_stop(const char *event);
 
 int fd_send(int sock, int fd);
