@@ -12,6 +12,9 @@
  */
 #define UNITS	3
 
+#define DMA_MAP		"dma/dma_map_sg"
+#define DMA_UNMAP	"dma/dma_unmap_sg"
+
 /* Starts to trace what concerns @len bytes of the heap; skips if it cannot */
 static bool trace_heap(struct __test_metadata *_metadata, const char *heap,
 		       size_t len, const char *event)
@@ -151,6 +154,52 @@ TEST_DEVICE(maintenance)
 
 	ASSERT_EQ(0, import_detach(&import));
 	close(dmabuf);
+}
+
+/* Has an importer unmap and map again; how often that was done in all until then */
+static void expect_mappings(struct __test_metadata *_metadata,
+			    struct import *import, __u32 direction, int mapped,
+			    int unmapped)
+{
+	ASSERT_EQ(0, import_unmap(import));
+	ASSERT_EQ(0, import_map(import, direction));
+	EXPECT_EQ(mapped, trace_count(DMA_MAP));
+	EXPECT_EQ(unmapped, trace_count(DMA_UNMAP));
+}
+
+/*
+ * What an importer unmaps stays mapped for it until it maps in another direction
+ * or detaches, but for protected memory, and if that is not switched off
+ */
+TEST_DEVICE(mapping_stays)
+{
+	bool stays = heaps_keep_mappings() &&
+		     !(self->info.properties & DMA_HEAP_PROP_PROTECTED);
+	struct import import;
+	int dmabuf, count;
+
+	if (trace_start(DMA_MAP, "dir >= 0"))
+		SKIP(return, "no events of the DMA API in this kernel");
+	ASSERT_EQ(0, trace_start(DMA_UNMAP, "dir >= 0"));
+	dmabuf = heap_alloc(self->heap, page_size());
+	ASSERT_LE(0, dmabuf);
+	ASSERT_EQ(0, import_begin(&import, self->dev, dmabuf,
+				  DMA_BUF_TESTDEV_BIDIRECTIONAL));
+	count = trace_count(DMA_MAP);
+	if (count && !testdev_is_short(&import.info)) {
+		expect_mappings(_metadata, &import,
+				DMA_BUF_TESTDEV_BIDIRECTIONAL,
+				stays ? 1 : 2, stays ? 0 : 1);
+		expect_mappings(_metadata, &import, DMA_BUF_TESTDEV_TO_DEVICE,
+				stays ? 2 : 3, stays ? 1 : 2);
+	}
+	ASSERT_EQ(0, import_detach(&import));
+	EXPECT_EQ(trace_stop(DMA_MAP), trace_stop(DMA_UNMAP));
+	close(dmabuf);
+	if (!count)
+		SKIP(return, "the kernel does not tell how it maps this memory");
+	if (testdev_is_short(&import.info))
+		SKIP(return, "the device may have a copy, which does not stay");
 }
 
 int main(int argc, char **argv)
