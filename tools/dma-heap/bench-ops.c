@@ -476,18 +476,12 @@ static int measure_cycles(struct life *life, __u64 *usual)
 }
 
 /*
- * Has the kernel give up what it keeps to be faster next time. Only root may;
- * for others there is no first allocation.
+ * Allocates a buffer that lives; what was kept ready is given up before. Who may
+ * not have it given up has no first allocation.
  */
-static bool forget_memory(void)
-{
-	return !write_file("/proc/sys/vm/drop_caches", "2");
-}
-
-/* Allocates a buffer that lives; what was kept ready is given up before */
 static int measure_first(struct life *life, __u64 *usual)
 {
-	if (wanted(life, OP_ALLOC_FIRST) && forget_memory()) {
+	if (wanted(life, OP_ALLOC_FIRST) && !forget_memory()) {
 		await_quiet(usual);
 		return measure(life, OP_ALLOC_FIRST, step_alloc);
 	}

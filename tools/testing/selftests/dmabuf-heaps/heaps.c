@@ -154,11 +154,19 @@ size_t heap_fit(int heap, size_t most)
 	return 0;
 }
 
+int forget_memory(void)
+{
+	return write_file("/proc/sys/vm/drop_caches", "2");
+}
+
 bool heap_is_private(int heap)
 {
-	long long before = vm_events("pgalloc_"), runs, pages;
+	long long before, runs, pages;
 	size_t size;
 
+	/* Not what is kept from there of former buffers */
+	forget_memory();
+	before = vm_events("pgalloc_");
 	runs = vm_events("cma_alloc_success");
 	size = heap_fit(heap, MIB);
 	if (!before || !size || vm_events("cma_alloc_success") != runs)

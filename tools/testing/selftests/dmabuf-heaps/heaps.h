@@ -95,6 +95,8 @@ bool heap_is_zeroed(const struct dma_heap_info *info);
  * the heap and as far as it gives that much at all; 0 if it gives none
  */
 size_t heap_fit(int heap, size_t most);
+/* Has the kernel give up what it keeps of former buffers; only root may */
+int forget_memory(void);
 /*
  * Whether nobody else draws on the heap's memory: neither the page allocator
  * nor CMA gives any of it. False also if this kernel does not count what they
