@@ -13,7 +13,6 @@
 #include <linux/jiffies.h>
 #include <linux/limits.h>
 #include <linux/list.h>
-#include <linux/list_sort.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -26,10 +25,10 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 #include <uapi/linux/dma-heap.h>
 
+#include "heap-cma.h"
 #include "heap-helpers.h"
 #include "tests/internals.h"
 
@@ -42,7 +41,7 @@
 
 /**
  * struct chunk_heap - a heap of chunks
- * @cma:	area that they are from; never changes
+ * @area:	that they are from; never changes
  * @order:	of a chunk, in pages; never changes
  * @align_order: to which the first chunk of the area is aligned, in pages;
  *		never changes
@@ -50,53 +49,19 @@
  * @gathering:	held by the one who takes chunks out of the area
  */
 struct chunk_heap {
-	struct cma *cma;
+	struct heap_cma *area;
 	unsigned int order;
 	unsigned int align_order;
 	size_t size;
 	struct mutex gathering;	/* taken before any lock of CMA */
 };
 
-/* Returns @nr_pages pages in a row, or NULL if they are busy */
-VISIBLE_IF_KUNIT struct page *
-chunk_heap_alloc_run(struct cma *cma, unsigned long nr_pages,
-		     unsigned int align_order)
-{
-	KUNIT_STATIC_STUB_REDIRECT(chunk_heap_alloc_run, cma, nr_pages,
-				   align_order);
-
-	/* Without a warning: user space could fill the log with them */
-	return cma_alloc(cma, nr_pages, align_order, true);
-}
-EXPORT_SYMBOL_IF_KUNIT(chunk_heap_alloc_run);
-
-/* @page may be the first of several runs, if they follow each other */
-VISIBLE_IF_KUNIT void
-chunk_heap_release_run(struct cma *cma, struct page *page,
-		       unsigned long nr_pages)
-{
-	KUNIT_STATIC_STUB_REDIRECT(chunk_heap_release_run, cma, page, nr_pages);
-
-	cma_release(cma, page, nr_pages);
-}
-EXPORT_SYMBOL_IF_KUNIT(chunk_heap_release_run);
-
-/* Gives all runs of the list back */
-static void chunk_heap_release_runs(struct cma *cma, struct list_head *runs)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, runs, lru) {
-		list_del(&page->lru);
-		chunk_heap_release_run(cma, page, page_private(page));
-	}
-}
-
 /*
  * Takes @nr_chunks chunks, in the longest runs to be had, and puts these on
- * @runs: each by its first page, whose private is the length in pages. Returns
- * how many, or -ENOMEM, or -EINTR if the caller was killed; @runs is the
- * caller's to give back then too.
+ * @runs. Returns how many, or -ENOMEM, or -EINTR if the caller was killed; @runs
+ * is the caller's to give back then too.
+ *
+ * What is kept of former buffers comes first, since it can be had at once.
  *
  * cma_alloc() tries a run at one place after another, in steps of its alignment,
  * and empties each as far as it can before it sees that a page will not move.
@@ -109,29 +74,35 @@ static int chunk_heap_take_runs(const struct chunk_heap *chunk_heap,
 {
 	unsigned int align_order = chunk_heap->align_order;
 	unsigned int order = chunk_heap->order;
-	unsigned long run = nr_chunks;
+	unsigned long most = nr_chunks;
 	int count = 0, waits = 0;
+	struct heap_run *run;
 
 	lockdep_assert_held(&chunk_heap->gathering);
 
-	while (nr_chunks) {
-		struct page *page;
+	while (nr_chunks &&
+	       (run = heap_cma_take(chunk_heap->area, nr_chunks << order,
+				    1UL << order, order))) {
+		list_add_tail(&run->node, runs);
+		nr_chunks -= run->nr_pages >> order;
+		count++;
+	}
 
+	while (nr_chunks) {
 		cond_resched();
 		if (fatal_signal_pending(current))
 			return -EINTR;
 
 		/* What could not be had is not asked for again */
-		run = min(run, nr_chunks);
-		page = chunk_heap_alloc_run(chunk_heap->cma, run << order,
-					    min(order + ilog2(run), align_order));
-		if (page) {
-			set_page_private(page, run << order);
-			list_add_tail(&page->lru, runs);
-			nr_chunks -= run;
+		most = min(most, nr_chunks);
+		run = heap_cma_alloc_run(chunk_heap->area, most << order,
+					 min(order + ilog2(most), align_order));
+		if (run) {
+			list_add_tail(&run->node, runs);
+			nr_chunks -= most;
 			count++;
-		} else if (run > 1) {
-			run = roundup_pow_of_two(run) / 2;
+		} else if (most > 1) {
+			most = roundup_pow_of_two(most) / 2;
 			align_order = UINT_MAX;
 		} else if (waits++ < CHUNK_HEAP_WAITS) {
 			schedule_timeout_killable(CHUNK_HEAP_WAIT);
@@ -157,30 +128,12 @@ VISIBLE_IF_KUNIT int chunk_heap_gather(struct chunk_heap *chunk_heap,
 
 	ret = chunk_heap_take_runs(chunk_heap, nr_chunks, runs);
 	if (ret < 0)
-		chunk_heap_release_runs(chunk_heap->cma, runs);
+		heap_cma_free(runs);
 
 	mutex_unlock(&chunk_heap->gathering);
 	return ret;
 }
 EXPORT_SYMBOL_IF_KUNIT(chunk_heap_gather);
-
-static void chunk_heap_free(struct heap_buffer *buffer)
-{
-	/* The heap may be gone, its area never is */
-	struct cma *cma = buffer->priv;
-	unsigned int i;
-
-	for (i = 0; i < buffer->nr_extents; i++) {
-		const struct heap_extent *e = &buffer->extents[i];
-
-		chunk_heap_release_run(cma, phys_to_page(e->start),
-				       e->size >> PAGE_SHIFT);
-	}
-}
-
-static const struct heap_backing chunk_heap_backing = {
-	.free = chunk_heap_free,
-};
 
 static const struct dma_buf_ops chunk_heap_buf_ops = {
 	.attach = heap_buffer_attach,
@@ -195,36 +148,6 @@ static const struct dma_buf_ops chunk_heap_buf_ops = {
 	.release = heap_buffer_release,
 };
 
-static int chunk_heap_cmp(void *priv, const struct list_head *a,
-			  const struct list_head *b)
-{
-	unsigned long pfn_a = page_to_pfn(list_entry(a, struct page, lru));
-	unsigned long pfn_b = page_to_pfn(list_entry(b, struct page, lru));
-
-	return pfn_a < pfn_b ? -1 : 1;
-}
-
-/*
- * Takes all of @runs over into @buffer, by address: then those that follow each
- * other become one extent.
- */
-static void chunk_heap_fill(struct heap_buffer *buffer, struct list_head *runs)
-{
-	struct page *page, *next;
-
-	list_sort(NULL, runs, chunk_heap_cmp);
-	list_for_each_entry_safe(page, next, runs, lru) {
-		list_del(&page->lru);
-		heap_buffer_add_extent(buffer, page_to_phys(page),
-				       page_private(page) << PAGE_SHIFT);
-		set_page_private(page, 0);
-	}
-}
-
-/*
- * The runs are linked through their pages until it is known how many extents the
- * buffer may need: one a chunk would be too many to reserve before.
- */
 static struct dma_buf *chunk_heap_allocate(struct dma_heap *heap,
 					   unsigned long len, u32 fd_flags,
 					   u64 heap_flags)
@@ -243,20 +166,9 @@ static struct dma_buf *chunk_heap_allocate(struct dma_heap *heap,
 	if (ret < 0)
 		return ERR_PTR(ret);
 
-	buffer = heap_buffer_create(heap, &chunk_heap_backing, ret);
-	if (!buffer) {
-		chunk_heap_release_runs(chunk_heap->cma, &runs);
-		return ERR_PTR(-ENOMEM);
-	}
-	/* From here on the runs are the buffer's */
-	buffer->priv = chunk_heap->cma;
-	chunk_heap_fill(buffer, &runs);
-
-	ret = heap_buffer_clear(buffer);
-	if (ret) {
-		heap_buffer_destroy(buffer);
-		return ERR_PTR(ret);
-	}
+	buffer = heap_cma_create_buffer(heap, &runs);
+	if (IS_ERR(buffer))
+		return ERR_CAST(buffer);
 	return heap_buffer_export(buffer, &chunk_heap_buf_ops, THIS_MODULE,
 				  fd_flags);
 }
@@ -284,7 +196,7 @@ static const struct dma_heap_ops chunk_heap_ops = {
  * Returns ERR_PTR(-EINVAL), and says why, if there can be none of that size.
  */
 VISIBLE_IF_KUNIT struct chunk_heap *
-chunk_heap_create(struct device *dev, struct cma *cma, phys_addr_t start,
+chunk_heap_create(struct device *dev, struct heap_cma *area, phys_addr_t start,
 		  size_t size, size_t chunk)
 {
 	struct chunk_heap *chunk_heap;
@@ -305,7 +217,7 @@ chunk_heap_create(struct device *dev, struct cma *cma, phys_addr_t start,
 		return ERR_PTR(-ENOMEM);
 
 	start = ALIGN(start, (phys_addr_t)chunk);
-	chunk_heap->cma = cma;
+	chunk_heap->area = area;
 	chunk_heap->order = ilog2(chunk) - PAGE_SHIFT;
 	chunk_heap->align_order = __ffs64((u64)start | SZ_2G) - PAGE_SHIFT;
 	chunk_heap->size = ALIGN_DOWN(end, (phys_addr_t)chunk) - start;
@@ -361,11 +273,14 @@ struct dma_heap *devm_chunk_heap_add(struct device *dev, const char *name,
 		.name = name,
 		.ops = &chunk_heap_ops,
 	};
+	struct heap_cma *area = heap_cma_get(cma);
 	struct chunk_heap *chunk_heap;
 	struct device_node *region;
 	struct dma_heap *heap;
 
-	chunk_heap = chunk_heap_create(dev, cma, cma_get_base(cma),
+	if (!area)
+		return ERR_PTR(-ENOMEM);
+	chunk_heap = chunk_heap_create(dev, area, cma_get_base(cma),
 				       cma_get_size(cma), chunk);
 	if (IS_ERR(chunk_heap))
 		return ERR_CAST(chunk_heap);

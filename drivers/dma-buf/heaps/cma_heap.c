@@ -21,6 +21,7 @@
 #include <linux/string.h>
 #include <uapi/linux/dma-heap.h>
 
+#include "heap-cma.h"
 #include "heap-helpers.h"
 
 /* The name of the default area's heap on every machine */
@@ -29,33 +30,19 @@
 /**
  * struct cma_heap - a heap over a CMA area
  * @cma:	the area
+ * @memory:	its memory for buffers
  * @heap:	as registered
  * @node:	entry in cma_heaps, if it is not a driver's
  */
 struct cma_heap {
 	struct cma *cma;
+	struct heap_cma *memory;
 	struct dma_heap *heap;
 	struct list_head node;
 };
 
 /* Changes only when the module comes and goes */
 static LIST_HEAD(cma_heaps);
-
-static void cma_heap_free(struct heap_buffer *buffer)
-{
-	/* The heap may be gone, its area never is */
-	struct cma *cma = buffer->priv;
-
-	if (!buffer->nr_extents)
-		return;
-
-	cma_release(cma, phys_to_page(buffer->extents[0].start),
-		    buffer->size >> PAGE_SHIFT);
-}
-
-static const struct heap_backing cma_heap_backing = {
-	.free = cma_heap_free,
-};
 
 static const struct dma_buf_ops cma_heap_buf_ops = {
 	.attach = heap_buffer_attach,
@@ -70,43 +57,24 @@ static const struct dma_buf_ops cma_heap_buf_ops = {
 	.release = heap_buffer_release,
 };
 
-/*
- * Takes @len bytes from the area into @buffer, and zeroes them. Returns -ENOMEM
- * if there is no such run, -EINTR if the caller was killed.
- */
-static int cma_heap_take(struct cma *cma, struct heap_buffer *buffer,
-			 unsigned long len)
-{
-	unsigned int align = umin(get_order(len), CONFIG_CMA_ALIGNMENT);
-	struct page *page;
-
-	/* Without a warning: user space could fill the log with them */
-	page = cma_alloc(cma, len >> PAGE_SHIFT, align, true);
-	if (!page)
-		return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
-
-	heap_buffer_add_extent(buffer, page_to_phys(page), len);
-	return heap_buffer_clear(buffer);
-}
-
 static struct dma_buf *cma_heap_allocate(struct dma_heap *heap,
 					 unsigned long len, u32 fd_flags,
 					 u64 heap_flags)
 {
+	unsigned int align = umin(get_order(len), CONFIG_CMA_ALIGNMENT);
 	struct cma_heap *cma_heap = dma_heap_get_drvdata(heap);
 	struct heap_buffer *buffer;
-	int ret;
+	struct heap_run *run;
+	LIST_HEAD(runs);
 
-	buffer = heap_buffer_create(heap, &cma_heap_backing, 1);
-	if (!buffer)
-		return ERR_PTR(-ENOMEM);
-	buffer->priv = cma_heap->cma;
+	run = heap_cma_alloc(cma_heap->memory, len >> PAGE_SHIFT, align);
+	if (!run)
+		return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
 
-	ret = cma_heap_take(cma_heap->cma, buffer, len);
-	if (ret) {
-		heap_buffer_destroy(buffer);
-		return ERR_PTR(ret);
-	}
+	list_add(&run->node, &runs);
+	buffer = heap_cma_create_buffer(heap, &runs);
+	if (IS_ERR(buffer))
+		return ERR_CAST(buffer);
 	return heap_buffer_export(buffer, &cma_heap_buf_ops, THIS_MODULE,
 				  fd_flags);
 }
@@ -171,13 +139,17 @@ static int cma_heap_register(struct cma_heap *cma_heap, const char *name)
 /* Registers a heap for cma_heap_remove(), or returns ERR_PTR() */
 static struct cma_heap *cma_heap_add(struct cma *cma, const char *name)
 {
+	struct heap_cma *memory = heap_cma_get(cma);
 	struct cma_heap *cma_heap;
 	int ret;
 
+	if (!memory)
+		return ERR_PTR(-ENOMEM);
 	cma_heap = kzalloc_obj(*cma_heap);
 	if (!cma_heap)
 		return ERR_PTR(-ENOMEM);
 	cma_heap->cma = cma;
+	cma_heap->memory = memory;
 
 	ret = cma_heap_register(cma_heap, name);
 	if (ret) {

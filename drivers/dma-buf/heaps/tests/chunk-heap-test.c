@@ -14,8 +14,10 @@
 #include <linux/random.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../heap-cma.h"
 #include "internals.h"
 
 #define FAKE_ORDER	4
@@ -27,7 +29,8 @@ enum fake_state { FAKE_FREE, FAKE_PINNED, FAKE_TAKEN };
  * In place of a CMA area, and counted in chunks. It has the addresses from
  * @first on, a state for each chunk, and for each a page that stands for all of
  * it. What is pinned is let go when a single chunk was asked for in vain
- * @busy_for times. The caller is killed at call number @kill_at.
+ * @busy_for times. The caller is killed at call number @kill_at. Chunk number
+ * @kept is kept of a former buffer, unless it is 0.
  */
 struct fake_area {
 	struct kunit *test;
@@ -38,6 +41,7 @@ struct fake_area {
 	struct page *pages;
 	unsigned int busy_for;
 	unsigned int kill_at;
+	unsigned long kept;
 
 	/* What the heap did */
 	unsigned int calls;
@@ -58,11 +62,26 @@ static void fake_busy(struct fake_area *area, unsigned long run)
 	}
 }
 
-/* As cma_alloc(), which looks at all that no one has taken, place by place */
-static struct page *fake_alloc_run(struct cma *cma, unsigned long nr_pages,
-				   unsigned int align_order)
+/* The chunks from number @first on, which must be free */
+static struct heap_run *fake_run(struct fake_area *area, unsigned long first,
+				 unsigned long nr)
 {
-	struct fake_area *area = (struct fake_area *)cma;
+	struct heap_run *run = kzalloc(sizeof(*run), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(area->test, run);
+	run->area = (struct heap_cma *)area;
+	run->page = area->pages + first;
+	run->nr_pages = nr << FAKE_ORDER;
+	memset(area->state + first, FAKE_TAKEN, nr);
+	return run;
+}
+
+/* As cma_alloc(), which looks at all that no one has taken, place by place */
+static struct heap_run *fake_alloc_run(struct heap_cma *heap_cma,
+				       unsigned long nr_pages,
+				       unsigned int align_order)
+{
+	struct fake_area *area = (struct fake_area *)heap_cma;
 	unsigned long run = nr_pages >> FAKE_ORDER;
 	unsigned long step, i;
 
@@ -81,25 +100,51 @@ static struct page *fake_alloc_run(struct cma *cma, unsigned long nr_pages,
 		area->looked_at += run;
 		if (memchr(area->state + i, FAKE_PINNED, run))
 			continue;
-		memset(area->state + i, FAKE_TAKEN, run);
-		return area->pages + i;
+		return fake_run(area, i, run);
 	}
 	fake_busy(area, run);
 	return NULL;
 }
 
-static void fake_release_run(struct cma *cma, struct page *page,
-			     unsigned long nr_pages)
+static void fake_free_run(struct heap_run *run)
 {
-	struct fake_area *area = (struct fake_area *)cma;
-	unsigned long run = nr_pages >> FAKE_ORDER;
-	unsigned long i = page - area->pages;
+	struct fake_area *area = (struct fake_area *)run->area;
+	unsigned long end, i = run->page - area->pages;
 
-	KUNIT_ASSERT_LE(area->test, i + run, area->nr);
-	while (run--) {
+	end = i + (run->nr_pages >> FAKE_ORDER);
+	KUNIT_ASSERT_LE(area->test, end, area->nr);
+	for (; i < end; i++) {
 		KUNIT_EXPECT_EQ(area->test, area->state[i], FAKE_TAKEN);
-		area->state[i++] = FAKE_FREE;
+		area->state[i] = FAKE_FREE;
 	}
+	kfree(run);
+}
+
+static void fake_free(struct list_head *runs)
+{
+	struct heap_run *run, *next;
+
+	list_for_each_entry_safe(run, next, runs, node) {
+		list_del(&run->node);
+		fake_free_run(run);
+	}
+}
+
+/* What is kept of the area: here, the chunk at @kept, which is free otherwise */
+static struct heap_run *fake_take(struct heap_cma *heap_cma, unsigned long most,
+				  unsigned long unit, unsigned int align_order)
+{
+	struct fake_area *area = (struct fake_area *)heap_cma;
+	unsigned long kept = area->kept;
+
+	KUNIT_EXPECT_EQ(area->test, unit, 1UL << FAKE_ORDER);
+	KUNIT_EXPECT_EQ(area->test, align_order, FAKE_ORDER);
+	KUNIT_EXPECT_GE(area->test, most, unit);
+	if (!kept)
+		return NULL;
+
+	area->kept = 0;
+	return fake_run(area, kept, 1);
 }
 
 static unsigned long fake_count(const struct fake_area *area,
@@ -128,14 +173,14 @@ static struct fake_area *fake_area_new(struct kunit *test, unsigned long first,
 	area->pages = kunit_kcalloc(test, nr, sizeof(*area->pages), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, area->pages);
 
-	area->heap = chunk_heap_create(test->priv, (struct cma *)area,
+	area->heap = chunk_heap_create(test->priv, (struct heap_cma *)area,
 				       (phys_addr_t)first * FAKE_CHUNK,
 				       nr * FAKE_CHUNK, FAKE_CHUNK);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, area->heap);
 
-	kunit_activate_static_stub(test, chunk_heap_alloc_run, fake_alloc_run);
-	kunit_activate_static_stub(test, chunk_heap_release_run,
-				   fake_release_run);
+	kunit_activate_static_stub(test, heap_cma_take, fake_take);
+	kunit_activate_static_stub(test, heap_cma_alloc_run, fake_alloc_run);
+	kunit_activate_static_stub(test, heap_cma_free, fake_free);
 	return area;
 }
 
@@ -146,7 +191,7 @@ static struct fake_area *fake_area_new(struct kunit *test, unsigned long first,
 static int fake_gather(struct fake_area *area, unsigned long nr)
 {
 	unsigned long pages = 0, before = fake_count(area, FAKE_TAKEN);
-	struct page *page;
+	struct heap_run *run, *next;
 	LIST_HEAD(runs);
 	int ret, n = 0;
 
@@ -155,9 +200,10 @@ static int fake_gather(struct fake_area *area, unsigned long nr)
 	area->calls = 0;
 	ret = chunk_heap_gather(area->heap, nr, &runs);
 
-	list_for_each_entry(page, &runs, lru) {
-		pages += page_private(page);
+	list_for_each_entry_safe(run, next, &runs, node) {
+		pages += run->nr_pages;
 		n++;
+		kfree(run);
 	}
 	KUNIT_EXPECT_EQ(area->test, ret, n);
 	KUNIT_EXPECT_EQ(area->test, pages, nr << FAKE_ORDER);
@@ -238,6 +284,21 @@ static void test_single_chunks(struct kunit *test)
 	for (i = 0; i < area->nr; i += 2)
 		area->state[i] = FAKE_PINNED;
 	KUNIT_EXPECT_EQ(test, fake_gather(area, area->nr / 2), area->nr / 2);
+}
+
+/* What is kept is taken first, and more only as far as that does not suffice */
+static void test_kept_comes_first(struct kunit *test)
+{
+	struct fake_area *area = fake_area_new(test, 0, 64);
+
+	area->kept = 63;
+	KUNIT_EXPECT_EQ(test, fake_gather(area, 1), 1);
+	KUNIT_EXPECT_EQ(test, area->calls, 0);
+	area->kept = 32;
+	KUNIT_EXPECT_EQ(test, fake_gather(area, 8), 2);
+	KUNIT_EXPECT_EQ(test, area->last_run, 7);
+	area->kept = 33;
+	fake_gather_fails(area, 64, -ENOMEM);
 }
 
 static void test_failure_gives_all_back(struct kunit *test)
@@ -332,6 +393,7 @@ static struct kunit_case chunk_heap_cases[] = {
 	KUNIT_CASE(test_runs_go_around_pins),
 	KUNIT_CASE(test_scattered_pins),
 	KUNIT_CASE(test_single_chunks),
+	KUNIT_CASE(test_kept_comes_first),
 	KUNIT_CASE(test_failure_gives_all_back),
 	KUNIT_CASE(test_busy_for_a_moment),
 	KUNIT_CASE(test_killed),

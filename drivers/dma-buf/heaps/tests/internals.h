@@ -14,6 +14,7 @@ struct cma;
 struct device;
 struct dma_heap_allocation_data;
 struct heap_buffer;
+struct heap_cma;
 struct list_head;
 struct page;
 struct scatterlist;
@@ -30,14 +31,23 @@ void heap_buffer_fill_entries(const struct heap_buffer *buffer, bool pages,
 unsigned int heap_buffer_find_extent(const struct heap_buffer *buffer,
 				     size_t *offset);
 
-/* heaps/chunk_heap.c */
-struct page *chunk_heap_alloc_run(struct cma *cma, unsigned long nr_pages,
+/* heaps/heap-cma.c */
+struct page *heap_cma_alloc_pages(struct cma *cma, unsigned long nr_pages,
 				  unsigned int align_order);
-void chunk_heap_release_run(struct cma *cma, struct page *page,
+void heap_cma_release_pages(struct cma *cma, struct page *page,
 			    unsigned long nr_pages);
+void heap_cma_wake(struct heap_cma *area);
+struct heap_cma *heap_cma_create(struct cma *cma, bool keeps);
+bool heap_cma_clear_step(struct heap_cma *area);
+bool heap_cma_expire_step(struct heap_cma *area);
+unsigned long heap_cma_give_back(struct heap_cma *area);
+int heap_cma_clear(const struct list_head *runs);
+unsigned long heap_cma_kept(const struct heap_cma *area);
+
+/* heaps/chunk_heap.c */
 int chunk_heap_gather(struct chunk_heap *chunk_heap, unsigned long nr_chunks,
 		      struct list_head *runs);
-struct chunk_heap *chunk_heap_create(struct device *dev, struct cma *cma,
+struct chunk_heap *chunk_heap_create(struct device *dev, struct heap_cma *area,
 				     phys_addr_t start, size_t size,
 				     size_t chunk);
 
