@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Heaps over CMA areas: what was freed is had again without the area, small
+ * buffers share what they take from it, and what nobody wants goes back
+ */
+
+#include "each_heap.h"
+
+#include <sched.h>
+
+#define KEEP_MS		"/sys/module/dma_heap_helpers/parameters/cma_keep_ms"
+#define ALLOC		"cma/cma_alloc_finish"
+#define RELEASE		"cma/cma_release"
+
+#define SMALL		16
+#define SEED		0x2ecc1e
+
+/* Traces what the area gives and takes, of @pages pages or, if 0, of any */
+static bool trace_cma(struct __test_metadata *_metadata, const char *event,
+		      size_t pages)
+{
+	char filter[64];
+
+	snprintf(filter, sizeof(filter), "count %s %zu", pages ? "==" : ">",
+		 pages);
+	if (!trace_start(event, filter))
+		return true;
+	SKIP(return false, "no event %s: %s", event, strerror(errno));
+}
+
+/* Allocates @len bytes, or -1 with the test skipped if they are not from CMA */
+static int alloc_from_cma(struct __test_metadata *_metadata, int heap,
+			  size_t len)
+{
+	int dmabuf;
+
+	ASSERT_EQ(0, forget_memory());
+	if (!trace_cma(_metadata, ALLOC, len / page_size()))
+		return -1;
+	dmabuf = heap_alloc(heap, len);
+	ASSERT_LE(0, dmabuf);
+	if (trace_stop(ALLOC))
+		return dmabuf;
+	close(dmabuf);
+	SKIP(return -1, "this heap's memory is not from a CMA area");
+}
+
+/* How long memory is kept, as the kernel has it; empty if it keeps none */
+static void read_keep(char *keep, size_t size)
+{
+	FILE *file = fopen(KEEP_MS, "re");
+
+	if (!file || !fgets(keep, size, file) || !strtoul(keep, NULL, 10))
+		keep[0] = '\0';
+	if (file)
+		fclose(file);
+}
+
+/* The same, and skips if this kernel keeps nothing; else @keep is how long */
+static int alloc_to_keep(struct __test_metadata *_metadata, int heap,
+			 size_t len, char *keep, size_t size)
+{
+	read_keep(keep, size);
+	if (keep[0])
+		return alloc_from_cma(_metadata, heap, len);
+	SKIP(return -1, "this kernel keeps nothing");
+}
+
+TEST_HEAP(had_again)
+{
+	size_t len = big_size(self->heap);
+	struct buffer buffer;
+	char keep[32];
+	int dmabuf;
+
+	dmabuf = alloc_to_keep(_metadata, self->heap, len, keep, sizeof(keep));
+	if (dmabuf < 0)
+		return;
+	ASSERT_EQ(0, buffer_from_fd(&buffer, dmabuf));
+	ASSERT_EQ(0, buffer_fill(&buffer, SEED));
+	buffer_free(&buffer);
+
+	if (!trace_cma(_metadata, ALLOC, len / page_size()))
+		return;
+	ASSERT_EQ(0, buffer_alloc(&buffer, self->heap, len));
+	EXPECT_EQ(-1, buffer_differs(&buffer));
+	EXPECT_EQ(0, trace_stop(ALLOC));
+	buffer_free(&buffer);
+}
+
+/* Nobody asks for it; a test that waits in vain is ended by the harness */
+TEST_HEAP(goes_back_in_time)
+{
+	char keep[32];
+	int dmabuf;
+
+	dmabuf = alloc_to_keep(_metadata, self->heap, big_size(self->heap),
+			       keep, sizeof(keep));
+	if (dmabuf < 0)
+		return;
+	if (!trace_cma(_metadata, RELEASE, 0))
+		return;
+	ASSERT_EQ(0, write_file(KEEP_MS, "1"));
+	close(dmabuf);
+	while (!trace_count(RELEASE))
+		sched_yield();
+	EXPECT_EQ(0, write_file(KEEP_MS, keep));
+	EXPECT_LT(0, trace_stop(RELEASE));
+}
+
+TEST_HEAP(small_ones_share)
+{
+	int dmabufs[SMALL], dmabuf, i;
+
+	if (self->info.granularity > page_size())
+		SKIP(return, "this heap's buffers are large");
+	dmabuf = alloc_from_cma(_metadata, self->heap, big_size(self->heap));
+	if (dmabuf < 0)
+		return;
+	if (!trace_cma(_metadata, ALLOC, 0))
+		return;
+	for (i = 0; i < SMALL; i++) {
+		dmabufs[i] = heap_alloc(self->heap, 1);
+		ASSERT_LE(0, dmabufs[i]);
+	}
+	EXPECT_GE(1, trace_stop(ALLOC));
+	while (i--)
+		close(dmabufs[i]);
+	close(dmabuf);
+}
+
+int main(int argc, char **argv)
+{
+	return each_heap_run(argc, argv);
+}
