@@ -24,6 +24,7 @@
 #include <linux/cdev.h>
 #include <linux/cleanup.h>
 #include <linux/ctype.h>
+#include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
@@ -134,6 +135,9 @@ EXPORT_SYMBOL_NS_GPL(mem_accounting, "DMA_BUF_HEAP");
 module_param(mem_accounting, bool, 0444);
 MODULE_PARM_DESC(mem_accounting,
 		 "Charge the pages of the system heap to the allocating task's memory cgroup (default: false)");
+
+struct dentry *dma_heap_debugfs;
+EXPORT_SYMBOL_NS_GPL(dma_heap_debugfs, "DMA_BUF_HEAP");
 
 static struct dma_heap *dev_to_heap(struct device *dev)
 {
@@ -989,6 +993,7 @@ static int __init dma_heap_init(void)
 	}
 
 	dma_heap_devt = devt;
+	dma_heap_debugfs = debugfs_create_dir("dma_heap", NULL);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #ifndef _DMA_HEAP_TEST_INTERNALS_H
 #define _DMA_HEAP_TEST_INTERNALS_H
 
+#include <linux/mmzone.h>
 #include <linux/types.h>
 
 #if IS_ENABLED(CONFIG_KUNIT)
@@ -15,6 +16,7 @@ struct device;
 struct dma_heap_allocation_data;
 struct heap_buffer;
 struct heap_cma;
+struct heap_page_pool;
 struct list_head;
 struct page;
 struct scatterlist;
@@ -30,6 +32,11 @@ void heap_buffer_fill_entries(const struct heap_buffer *buffer, bool pages,
 			      struct scatterlist *sgl);
 unsigned int heap_buffer_find_extent(const struct heap_buffer *buffer,
 				     size_t *offset);
+
+/* heaps/page-pool.c */
+unsigned long heap_pool_give_back(struct heap_page_pool *pool, int nid,
+				  unsigned long nr_pages, enum zone_type zone);
+void heap_pool_settle(struct heap_page_pool *pool);
 
 /* heaps/heap-cma.c */
 struct page *heap_cma_alloc_pages(struct cma *cma, unsigned long nr_pages,

@@ -1,0 +1,848 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pools of zeroed pages for DMA-BUF heaps
+ */
+
+/**
+ * DOC: overview
+ *
+ * Most of what it takes to allocate a large buffer is to zero it. A heap that
+ * has a pool puts the blocks of a buffer that is no more there, as they are,
+ * and a thread zeroes them when there is nothing else to do. An allocation
+ * takes blocks that are zeroed, then such as are not yet, which it zeroes
+ * itself, and only then new ones from the page allocator. No block leaves the
+ * pool for a buffer but zeroed.
+ *
+ * The memory belongs to the page allocator, which asks for it back by a
+ * shrinker; it counts as reclaimable (KReclaimable, and so MemAvailable). What
+ * is not needed is given back after a while: of each kind of block the pool
+ * keeps as many as were needed in the time between two looks, so that an idle
+ * machine soon has nothing in the pool, and no timer.
+ *
+ * Blocks are charged to a memory cgroup while they are in a buffer, and not
+ * while they are in the pool.
+ *
+ * Locking: each node and order has a list of its own, with a lock that is held
+ * to move blocks and never to zero or free them.
+ */
+
+#include <linux/atomic.h>
+#include <linux/cpuset.h>
+#include <linux/debugfs.h>
+#include <linux/dma-heap.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/list.h>
+#include <linux/memcontrol.h>
+#include <linux/mempolicy.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/sched.h>
+#include <linux/sched/types.h>
+#include <linux/seq_file.h>
+#include <linux/shrinker.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/topology.h>
+#include <linux/vmstat.h>
+#include <kunit/visibility.h>
+#include <uapi/linux/sched/types.h>
+
+#include "heap-helpers.h"
+#include "page-pool.h"
+#include "tests/internals.h"
+
+/* So many blocks are moved at most while a lock is held */
+#define HEAP_POOL_BATCH	64UL
+
+/* So many pages the thread zeroes at most before it looks what else to do */
+#define HEAP_POOL_STEP	(SZ_2M / PAGE_SIZE)
+
+/* All blocks in a pool are in one of two states */
+enum heap_pool_state {
+	HEAP_POOL_DIRTY,
+	HEAP_POOL_ZEROED,
+	HEAP_POOL_STATES
+};
+
+/**
+ * struct heap_pool_list - the blocks of one node and order
+ * @nid:	never changes
+ * @order:	never changes
+ * @lock:	protects all that changes but @misses
+ * @blocks:	by state
+ * @nr:		how many blocks there are in each state; read without the lock
+ *		to see if it is worth taking
+ * @idle:	how many blocks were never needed since the last look
+ * @hits:	blocks taken for buffers so far
+ * @misses:	how often there was none to take
+ */
+struct heap_pool_list {
+	int nid;
+	unsigned int order;
+	/* Not held while blocks are zeroed or freed */
+	spinlock_t lock;
+	struct list_head blocks[HEAP_POOL_STATES];
+	unsigned long nr[HEAP_POOL_STATES];
+	unsigned long idle;
+	unsigned long hits;
+	atomic_long_t misses;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct heap_page_pool - the blocks that a heap keeps
+ * @memory:	what they are like
+ * @limits:	how many there may be; changes at any time
+ * @worker:	the thread that zeroes them
+ * @clean:	its work: zero what is dirty
+ * @look:	its work: give back what is not needed; is pending while there
+ *		are blocks
+ * @shrinker:	gives them back under memory pressure
+ * @debugfs:	directory with the pool's state
+ * @nr_lists:	how many there are
+ * @lists:	by node, then by order
+ */
+struct heap_page_pool {
+	const struct heap_pool_memory *memory;
+	const struct heap_pool_limits *limits;
+	struct kthread_worker *worker;
+	struct kthread_work clean;
+	struct kthread_delayed_work look;
+	struct shrinker *shrinker;
+	struct dentry *debugfs;
+	unsigned int nr_lists;
+	struct heap_pool_list lists[] __counted_by(nr_lists);
+};
+
+/* Pages in all pools, by node */
+static atomic_long_t heap_pool_pages[MAX_NUMNODES];
+
+static struct heap_pool_list *heap_pool_list(struct heap_page_pool *pool,
+					     int nid, unsigned int order)
+{
+	return &pool->lists[nid * NR_PAGE_ORDERS + order];
+}
+
+/*
+ * Blocks
+ */
+
+static void heap_pool_count_pages(int nid, long nr_pages)
+{
+	atomic_long_add(nr_pages, &heap_pool_pages[nid]);
+	mod_node_page_state(NODE_DATA(nid), NR_KERNEL_MISC_RECLAIMABLE,
+			    nr_pages);
+}
+
+/* How many more pages of a node pools may have; negative if that is too many */
+static long heap_pool_room(const struct heap_page_pool *pool, int nid)
+{
+	unsigned long limit = node_present_pages(nid);
+
+	limit = mult_frac(limit, READ_ONCE(pool->limits->percent), 100);
+	return limit - atomic_long_read(&heap_pool_pages[nid]);
+}
+
+static unsigned long heap_pool_list_total(const struct heap_pool_list *list)
+{
+	return READ_ONCE(list->nr[HEAP_POOL_DIRTY]) +
+	       READ_ONCE(list->nr[HEAP_POOL_ZEROED]);
+}
+
+/*
+ * Blocks are put to the end and taken from the front, so that those that lie in
+ * a row stay so, and make one extent of a buffer
+ */
+static void heap_pool_add(struct heap_pool_list *list,
+			  enum heap_pool_state state, struct list_head *blocks,
+			  unsigned long nr)
+{
+	spin_lock(&list->lock);
+	list_splice_tail_init(blocks, &list->blocks[state]);
+	WRITE_ONCE(list->nr[state], list->nr[state] + nr);
+	spin_unlock(&list->lock);
+}
+
+/*
+ * Moves up to @most blocks, HEAP_POOL_BATCH at the most, to the end of @blocks,
+ * and returns how many. Those in a zone above @zone stay, and go to the end, so
+ * that the next search starts with others.
+ */
+static unsigned long heap_pool_cut(struct heap_pool_list *list,
+				   enum heap_pool_state state,
+				   unsigned long most, enum zone_type zone,
+				   struct list_head *blocks)
+{
+	struct page *page, *next;
+	unsigned long nr = 0;
+
+	lockdep_assert_held(&list->lock);
+
+	most = min3(most, list->nr[state], HEAP_POOL_BATCH);
+	list_for_each_entry_safe(page, next, &list->blocks[state], lru) {
+		if (!most--)
+			break;
+		if (page_zonenum(page) > zone) {
+			list_move_tail(&page->lru, &list->blocks[state]);
+			continue;
+		}
+		list_move_tail(&page->lru, blocks);
+		nr++;
+	}
+	WRITE_ONCE(list->nr[state], list->nr[state] - nr);
+	list->idle = min(list->idle, heap_pool_list_total(list));
+	return nr;
+}
+
+static int heap_pool_clear(const struct heap_page_pool *pool, struct page *page)
+{
+	if (pool->memory->clear)
+		return pool->memory->clear(page);
+
+	return heap_clear_pages(page, compound_nr(page));
+}
+
+/**
+ * heap_page_pool_discard - give a block to the page allocator
+ * @pool:	pool of the heap that it is from
+ * @page:	not in the pool
+ *
+ * Context: process context, may sleep. Also in reclaim.
+ */
+void heap_page_pool_discard(struct heap_page_pool *pool, struct page *page)
+{
+	/* Lost is better than handed to somebody who thinks it private */
+	if (pool->memory->restore && pool->memory->restore(page))
+		return;
+
+	__free_pages(page, compound_order(page));
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_discard, "DMA_BUF_HEAP");
+
+static void heap_pool_discard_all(struct heap_page_pool *pool,
+				  struct list_head *blocks)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, blocks, lru) {
+		list_del(&page->lru);
+		heap_page_pool_discard(pool, page);
+		cond_resched();
+	}
+}
+
+/* Takes up to @most blocks out of the pool and frees them; returns how many */
+static unsigned long heap_pool_release(struct heap_page_pool *pool,
+				       struct heap_pool_list *list,
+				       enum heap_pool_state state,
+				       unsigned long most, enum zone_type zone)
+{
+	LIST_HEAD(blocks);
+	unsigned long nr;
+
+	if (!READ_ONCE(list->nr[state]))
+		return 0;
+
+	spin_lock(&list->lock);
+	nr = heap_pool_cut(list, state, most, zone, &blocks);
+	spin_unlock(&list->lock);
+
+	heap_pool_count_pages(list->nid, -(long)(nr << list->order));
+	heap_pool_discard_all(pool, &blocks);
+	return nr;
+}
+
+/*
+ * Gives at least @nr_pages pages of a node back, or all there are in zones up
+ * to @zone: dirty ones first, since the others took work, and small ones before
+ * large ones. Returns how many pages that were.
+ */
+VISIBLE_IF_KUNIT unsigned long
+heap_pool_give_back(struct heap_page_pool *pool, int nid,
+		    unsigned long nr_pages, enum zone_type zone)
+{
+	unsigned long freed = 0, nr;
+	unsigned int i, order;
+
+	for (i = 0; i < HEAP_POOL_STATES * NR_PAGE_ORDERS; i++) {
+		order = i % NR_PAGE_ORDERS;
+		do {
+			if (freed >= nr_pages)
+				return freed;
+			nr = ((nr_pages - freed - 1) >> order) + 1;
+			nr = heap_pool_release(pool,
+					       heap_pool_list(pool, nid, order),
+					       i / NR_PAGE_ORDERS, nr, zone);
+			freed += nr << order;
+		} while (nr);
+	}
+	return freed;
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_pool_give_back);
+
+/*
+ * The thread
+ */
+
+/* Zeroes some dirty blocks. They count as in the pool meanwhile. */
+static void heap_pool_clean_some(struct heap_page_pool *pool,
+				 struct heap_pool_list *list)
+{
+	unsigned long idle, nr, done = 0;
+	struct page *page, *next;
+	LIST_HEAD(zeroed);
+	LIST_HEAD(dirty);
+
+	spin_lock(&list->lock);
+	idle = list->idle;
+	nr = heap_pool_cut(list, HEAP_POOL_DIRTY,
+			   max(HEAP_POOL_STEP >> list->order, 1UL), MAX_NR_ZONES,
+			   &dirty);
+	/* No buffer needed them */
+	list->idle = idle;
+	spin_unlock(&list->lock);
+
+	list_for_each_entry_safe(page, next, &dirty, lru) {
+		if (heap_pool_clear(pool, page))
+			break;
+		list_move_tail(&page->lru, &zeroed);
+		done++;
+	}
+	heap_pool_add(list, HEAP_POOL_ZEROED, &zeroed, done);
+	if (nr == done)
+		return;
+
+	/* What cannot be zeroed is of no use */
+	heap_pool_count_pages(list->nid, -(long)((nr - done) << list->order));
+	heap_pool_discard_all(pool, &dirty);
+}
+
+/*
+ * Starts to look regularly, unless that is done already or there is nothing.
+ * What comes after one look, and is not needed between the next two, goes then.
+ */
+static void heap_pool_look_later(struct heap_page_pool *pool)
+{
+	unsigned int ms = READ_ONCE(pool->limits->idle_ms) / 2;
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_lists; i++) {
+		if (!heap_pool_list_total(&pool->lists[i]))
+			continue;
+		kthread_queue_delayed_work(pool->worker, &pool->look,
+					   msecs_to_jiffies(max(ms, 1U)));
+		return;
+	}
+}
+
+static void heap_pool_clean_work(struct kthread_work *work)
+{
+	struct heap_page_pool *pool =
+		container_of(work, struct heap_page_pool, clean);
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_lists; i++) {
+		if (!READ_ONCE(pool->lists[i].nr[HEAP_POOL_DIRTY]))
+			continue;
+		heap_pool_clean_some(pool, &pool->lists[i]);
+		/* What else there is to do comes first */
+		kthread_queue_work(pool->worker, work);
+		return;
+	}
+	heap_pool_look_later(pool);
+}
+
+/* Waits until there is nothing to zero, and nothing is being zeroed */
+VISIBLE_IF_KUNIT void heap_pool_settle(struct heap_page_pool *pool)
+{
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_lists;) {
+		if (READ_ONCE(pool->lists[i].nr[HEAP_POOL_DIRTY]))
+			kthread_flush_worker(pool->worker);
+		else
+			i++;
+	}
+	kthread_flush_worker(pool->worker);
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_pool_settle);
+
+/* Gives back what was not needed since the last look */
+static void heap_pool_release_idle(struct heap_page_pool *pool,
+				   struct heap_pool_list *list)
+{
+	unsigned long idle, nr;
+
+	spin_lock(&list->lock);
+	idle = list->idle;
+	spin_unlock(&list->lock);
+
+	while (idle) {
+		nr = heap_pool_release(pool, list, HEAP_POOL_ZEROED, idle,
+				       MAX_NR_ZONES);
+		if (!nr)
+			break;
+		idle -= min(nr, idle);
+	}
+
+	spin_lock(&list->lock);
+	list->idle = heap_pool_list_total(list);
+	spin_unlock(&list->lock);
+}
+
+static void heap_pool_look_work(struct kthread_work *work)
+{
+	struct heap_page_pool *pool =
+		container_of(work, struct heap_page_pool, look.work);
+	unsigned int i;
+	long room;
+	int nid;
+
+	for (i = 0; i < pool->nr_lists; i++)
+		heap_pool_release_idle(pool, &pool->lists[i]);
+
+	for_each_node(nid) {
+		if (!atomic_long_read(&heap_pool_pages[nid]))
+			continue;
+		room = heap_pool_room(pool, nid);
+		if (room < 0)
+			heap_pool_give_back(pool, nid, -room, MAX_NR_ZONES);
+	}
+	heap_pool_look_later(pool);
+}
+
+/*
+ * Taking and putting
+ */
+
+/*
+ * The node that the page allocator would ask first on behalf of the caller;
+ * NUMA_NO_NODE if it would not ask the nearest, by the caller's policy
+ */
+static int heap_pool_node(void)
+{
+	int nid = numa_mem_id();
+#ifdef CONFIG_NUMA
+	struct mempolicy *policy = current->mempolicy;
+
+	if (!node_isset(nid, cpuset_current_mems_allowed))
+		return NUMA_NO_NODE;
+	if (!policy || policy->mode == MPOL_LOCAL)
+		return nid;
+	if (policy->mode != MPOL_BIND && policy->mode != MPOL_PREFERRED &&
+	    policy->mode != MPOL_PREFERRED_MANY)
+		return NUMA_NO_NODE;
+	if (!node_isset(nid, policy->nodes))
+		return NUMA_NO_NODE;
+#endif
+	return nid;
+}
+
+/* Takes up to @most blocks of a list; returns how many */
+static unsigned long heap_pool_take_from(struct heap_pool_list *list,
+					 unsigned long most,
+					 struct list_head *zeroed,
+					 struct list_head *dirty)
+{
+	unsigned long nr = 0;
+
+	/* Usually there are enough, or none at all */
+	if (heap_pool_list_total(list)) {
+		spin_lock(&list->lock);
+		nr = heap_pool_cut(list, HEAP_POOL_ZEROED, most, MAX_NR_ZONES,
+				   zeroed);
+		nr += heap_pool_cut(list, HEAP_POOL_DIRTY, most - nr,
+				    MAX_NR_ZONES, dirty);
+		list->hits += nr;
+		spin_unlock(&list->lock);
+	}
+	if (!nr)
+		atomic_long_inc(&list->misses);
+	return nr;
+}
+
+/*
+ * Charges blocks to the caller, and zeroes them if they are @dirty, and moves
+ * them to @ready, until that fails. Returns how many those are; *@ret is set if
+ * the caller was killed.
+ */
+static int heap_pool_make_ready(const struct heap_page_pool *pool,
+				struct list_head *blocks, bool dirty, gfp_t gfp,
+				struct list_head *ready, int *ret)
+{
+	struct page *page, *next;
+	int nr = 0;
+
+	list_for_each_entry_safe(page, next, blocks, lru) {
+		if (gfp & __GFP_ACCOUNT &&
+		    memcg_kmem_charge_page(page, gfp, compound_order(page)))
+			break;
+		if (dirty) {
+			*ret = heap_pool_clear(pool, page);
+			if (*ret)
+				break;
+		}
+		list_move_tail(&page->lru, ready);
+		nr++;
+	}
+	return nr;
+}
+
+/**
+ * heap_page_pool_take - take blocks for a buffer
+ * @pool:	the pool
+ * @order:	of the blocks
+ * @most:	how many at most
+ * @gfp:	charged to the caller's memory cgroup as this says
+ * @blocks:	to whose end they are put
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: how many blocks were put there, zeroed all of them: 0 if there are
+ * none, or none that may be charged to the caller; or an error, -EINTR if the
+ * caller was killed. There can be blocks on the list even then.
+ */
+int heap_page_pool_take(struct heap_page_pool *pool, unsigned int order,
+			unsigned long most, gfp_t gfp, struct list_head *blocks)
+{
+	int nid, nr, ret = 0;
+	LIST_HEAD(zeroed);
+	LIST_HEAD(dirty);
+
+	if (order < pool->memory->min_order)
+		return 0;
+	nid = heap_pool_node();
+	if (nid == NUMA_NO_NODE)
+		return 0;
+
+	nr = heap_pool_take_from(heap_pool_list(pool, nid, order), most,
+				 &zeroed, &dirty);
+	if (!nr)
+		return 0;
+	heap_pool_count_pages(nid, -((long)nr << order));
+
+	nr = heap_pool_make_ready(pool, &zeroed, false, gfp, blocks, &ret);
+	nr += heap_pool_make_ready(pool, &dirty, true, gfp, blocks, &ret);
+
+	list_splice_tail(&dirty, &zeroed);
+	heap_page_pool_put(pool, &zeroed);
+	return ret ?: nr;
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_take, "DMA_BUF_HEAP");
+
+/*
+ * Moves the first block, and those that follow and are of the same node and
+ * order, to @run, @most at most; returns how many
+ */
+static unsigned long heap_pool_cut_run(struct list_head *blocks,
+				       unsigned long most,
+				       struct list_head *run)
+{
+	struct page *first, *page, *next;
+	unsigned long nr = 0;
+
+	first = list_first_entry(blocks, struct page, lru);
+	list_for_each_entry_safe(page, next, blocks, lru) {
+		if (nr == most || page_to_nid(page) != page_to_nid(first) ||
+		    compound_order(page) != compound_order(first))
+			break;
+		memcg_kmem_uncharge_page(page, compound_order(page));
+		list_move_tail(&page->lru, run);
+		nr++;
+	}
+	return nr;
+}
+
+/**
+ * heap_page_pool_put - give up blocks that are needed no more
+ * @pool:	pool of the heap that they are from
+ * @blocks:	zeroed or not, of any order; empty afterwards
+ *
+ * What is too small, or more than the limit, goes to the page allocator.
+ *
+ * Context: process context, may sleep.
+ */
+void heap_page_pool_put(struct heap_page_pool *pool, struct list_head *blocks)
+{
+	bool kept = false;
+
+	while (!list_empty(blocks)) {
+		struct page *page = list_first_entry(blocks, struct page, lru);
+		unsigned int order = compound_order(page);
+		int nid = page_to_nid(page);
+		LIST_HEAD(run);
+		long nr = 0;
+
+		if (order >= pool->memory->min_order)
+			nr = heap_pool_room(pool, nid) >> order;
+		if (nr <= 0) {
+			list_del(&page->lru);
+			heap_page_pool_discard(pool, page);
+			cond_resched();
+			continue;
+		}
+		nr = heap_pool_cut_run(blocks, nr, &run);
+		heap_pool_count_pages(nid, nr << order);
+		heap_pool_add(heap_pool_list(pool, nid, order), HEAP_POOL_DIRTY,
+			      &run, nr);
+		kept = true;
+	}
+	if (kept)
+		kthread_queue_work(pool->worker, &pool->clean);
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_put, "DMA_BUF_HEAP");
+
+/**
+ * heap_page_pool_put_one - give up a block that is needed no more
+ * @pool:	pool of the heap that it is from
+ * @page:	its first page
+ *
+ * Context: process context, may sleep.
+ */
+void heap_page_pool_put_one(struct heap_page_pool *pool, struct page *page)
+{
+	LIST_HEAD(blocks);
+
+	list_add(&page->lru, &blocks);
+	heap_page_pool_put(pool, &blocks);
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_put_one, "DMA_BUF_HEAP");
+
+/**
+ * heap_page_pool_drain - give all blocks to the page allocator
+ * @pool:	the pool
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: how many pages that were.
+ */
+unsigned long heap_page_pool_drain(struct heap_page_pool *pool)
+{
+	unsigned long freed = 0;
+	int nid;
+
+	for_each_node(nid)
+		freed += heap_pool_give_back(pool, nid, ULONG_MAX,
+					     MAX_NR_ZONES);
+	return freed;
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_drain, "DMA_BUF_HEAP");
+
+/**
+ * heap_page_pool_limit - apply limits that have changed
+ * @pool:	the pool
+ *
+ * Context: process context.
+ */
+void heap_page_pool_limit(struct heap_page_pool *pool)
+{
+	kthread_mod_delayed_work(pool->worker, &pool->look, 0);
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_limit, "DMA_BUF_HEAP");
+
+/*
+ * Memory pressure
+ */
+
+static unsigned long heap_pool_shrink_count(struct shrinker *shrinker,
+					    struct shrink_control *sc)
+{
+	struct heap_page_pool *pool = shrinker->private_data;
+	unsigned long nr_pages = 0;
+	unsigned int order;
+
+	for (order = 0; order < NR_PAGE_ORDERS; order++)
+		nr_pages += heap_pool_list_total(heap_pool_list(pool, sc->nid,
+								order)) << order;
+
+	return nr_pages ?: SHRINK_EMPTY;
+}
+
+/* Memory that the one who needs some cannot use would be given back in vain */
+static unsigned long heap_pool_shrink_scan(struct shrinker *shrinker,
+					   struct shrink_control *sc)
+{
+	unsigned long freed;
+
+	freed = heap_pool_give_back(shrinker->private_data, sc->nid,
+				    sc->nr_to_scan, gfp_zone(sc->gfp_mask));
+	sc->nr_scanned = max(freed, sc->nr_scanned);
+	return freed ?: SHRINK_STOP;
+}
+
+/*
+ * debugfs
+ */
+
+/* One line for each kind of block that was ever asked for */
+static int heap_pool_state_show(struct seq_file *m, void *unused)
+{
+	struct heap_page_pool *pool = m->private;
+	unsigned int i;
+
+	seq_puts(m, "node order   zeroed    dirty     hits   misses\n");
+	for (i = 0; i < pool->nr_lists; i++) {
+		struct heap_pool_list *list = &pool->lists[i];
+		long misses = atomic_long_read(&list->misses);
+
+		spin_lock(&list->lock);
+		if (misses || list->hits || heap_pool_list_total(list))
+			seq_printf(m, "%4d %5u %8lu %8lu %8lu %8ld\n",
+				   list->nid, list->order,
+				   list->nr[HEAP_POOL_ZEROED],
+				   list->nr[HEAP_POOL_DIRTY], list->hits,
+				   misses);
+		spin_unlock(&list->lock);
+	}
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(heap_pool_state);
+
+static int heap_pool_drain_set(void *data, u64 unused)
+{
+	struct heap_page_pool *pool = data;
+
+	heap_page_pool_drain(pool);
+	/* What was being zeroed meanwhile */
+	heap_pool_settle(pool);
+	heap_page_pool_drain(pool);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(heap_pool_drain_fops, NULL, heap_pool_drain_set,
+			 "%llu\n");
+
+static void heap_pool_add_debugfs(struct heap_page_pool *pool, const char *name)
+{
+	pool->debugfs = debugfs_create_dir(name, dma_heap_debugfs);
+	debugfs_create_file("pool", 0400, pool->debugfs, pool,
+			    &heap_pool_state_fops);
+	debugfs_create_file("drain", 0200, pool->debugfs, pool,
+			    &heap_pool_drain_fops);
+}
+
+/*
+ * Making a pool
+ */
+
+static void heap_pool_init_lists(struct heap_page_pool *pool)
+{
+	enum heap_pool_state state;
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_lists; i++) {
+		struct heap_pool_list *list = &pool->lists[i];
+
+		list->nid = i / NR_PAGE_ORDERS;
+		list->order = i % NR_PAGE_ORDERS;
+		spin_lock_init(&list->lock);
+		for (state = 0; state < HEAP_POOL_STATES; state++)
+			INIT_LIST_HEAD(&list->blocks[state]);
+	}
+}
+
+/*
+ * The thread runs when nobody else does, and not as soon as it is woken up in
+ * place of the one who did that: nice would not suffice
+ */
+static struct kthread_worker *heap_pool_start_worker(const char *name)
+{
+	static const struct sched_attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = SCHED_IDLE,
+		.sched_nice = MAX_NICE,
+	};
+	struct kthread_worker *worker;
+
+	worker = kthread_create_worker(0, "dma_heap/%s", name);
+	if (IS_ERR(worker))
+		return NULL;
+
+	sched_setattr_nocheck(worker->task, &attr);
+	/* Older kernels have done so */
+	wake_up_process(worker->task);
+	return worker;
+}
+
+/* Returns 0 or -ENOMEM; what there is then is for heap_page_pool_destroy() */
+static int heap_pool_start(struct heap_page_pool *pool, const char *name)
+{
+	pool->worker = heap_pool_start_worker(name);
+	if (!pool->worker)
+		return -ENOMEM;
+
+	pool->shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "dma-heap-%s",
+					name);
+	if (!pool->shrinker)
+		return -ENOMEM;
+	pool->shrinker->count_objects = heap_pool_shrink_count;
+	pool->shrinker->scan_objects = heap_pool_shrink_scan;
+	/* To zero is less work than to read from a disk */
+	pool->shrinker->seeks = 1;
+	pool->shrinker->private_data = pool;
+	shrinker_register(pool->shrinker);
+	return 0;
+}
+
+/**
+ * heap_page_pool_create - make a pool
+ * @name:	of the heap
+ * @memory:	what blocks are like; must outlive the pool
+ * @limits:	on what is kept; the same for all pools; must outlive the pool
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: the pool, without a block, or NULL if there is no memory for it.
+ */
+struct heap_page_pool *
+heap_page_pool_create(const char *name, const struct heap_pool_memory *memory,
+		      const struct heap_pool_limits *limits)
+{
+	unsigned int nr_lists = nr_node_ids * NR_PAGE_ORDERS;
+	struct heap_page_pool *pool;
+
+	pool = kvzalloc(struct_size(pool, lists, nr_lists), GFP_KERNEL);
+	if (!pool)
+		return NULL;
+
+	pool->nr_lists = nr_lists;
+	pool->memory = memory;
+	pool->limits = limits;
+	heap_pool_init_lists(pool);
+	kthread_init_work(&pool->clean, heap_pool_clean_work);
+	kthread_init_delayed_work(&pool->look, heap_pool_look_work);
+	if (heap_pool_start(pool, name)) {
+		heap_page_pool_destroy(pool);
+		return NULL;
+	}
+	heap_pool_add_debugfs(pool, name);
+	return pool;
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_create, "DMA_BUF_HEAP");
+
+/**
+ * heap_page_pool_destroy - give up a pool that nobody uses any more
+ * @pool:	the pool, or NULL; its blocks go to the page allocator
+ *
+ * Context: process context, may sleep.
+ */
+void heap_page_pool_destroy(struct heap_page_pool *pool)
+{
+	if (!pool)
+		return;
+
+	debugfs_remove(pool->debugfs);
+	shrinker_free(pool->shrinker);
+	if (pool->worker) {
+		/* In this order: the first queues the second */
+		kthread_cancel_work_sync(&pool->clean);
+		kthread_cancel_delayed_work_sync(&pool->look);
+		kthread_destroy_worker(pool->worker);
+	}
+	heap_page_pool_drain(pool);
+	kvfree(pool);
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_destroy, "DMA_BUF_HEAP");
