@@ -14,6 +14,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/pgtable.h>
 #include <linux/platform_device.h>
 #include <linux/sched/mm.h>
@@ -23,9 +24,16 @@
 #include <uapi/linux/dma-heap.h>
 
 #include "heap-helpers.h"
+#include "page-pool.h"
 
 /* Larger blocks than what a PMD maps make no mapping cheaper */
 #define SYSTEM_HEAP_MAX_ORDER	umin(MAX_PAGE_ORDER, PMD_ORDER)
+
+/*
+ * Smaller blocks of ordinary memory are not worth keeping: the page allocator
+ * has them ready for each processor, and they are soon zeroed
+ */
+#define SYSTEM_HEAP_POOL_ORDER	(PAGE_ALLOC_COSTLY_ORDER + 1)
 
 /**
  * struct system_heap - a heap of buddy pages
@@ -37,8 +45,12 @@
  *		optional
  * @exit:	undoes @init; optional
  * @prepare:	makes a zeroed block such memory; optional
- * @restore:	makes it ordinary memory again, also if @prepare failed on it;
- *		if this fails, the block must not be used any more; optional
+ * @memory:	what such blocks are like, for the pool; its restore() may be
+ *		called also if @prepare failed
+ * @pool:	what is kept of buffers for those to come; NULL if there is no
+ *		heap. May belong to another heap of the same memory
+ * @owns_pool:	it does not; changes with @pool, under the module's parameter
+ *		lock
  * @heap:	as registered, or NULL
  */
 struct system_heap {
@@ -49,9 +61,13 @@ struct system_heap {
 	int (*init)(void);
 	void (*exit)(void);
 	int (*prepare)(struct page *page);
-	int (*restore)(struct page *page);
+	struct heap_pool_memory memory;
+	struct heap_page_pool *pool;
+	bool owns_pool;
 	struct dma_heap *heap;
 };
+
+static unsigned long system_heap_drain_pools(void);
 
 /*
  * A block of an order that is not cheap to get is taken only if it lies ready,
@@ -69,41 +85,6 @@ static gfp_t system_heap_gfp(unsigned int order)
 		gfp &= ~__GFP_DIRECT_RECLAIM;
 
 	return gfp | (order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL);
-}
-
-/* Returns a zeroed block of at most @max_order, the largest to be had */
-static struct page *system_heap_alloc_block(unsigned int max_order)
-{
-	int order;
-
-	for (order = max_order; order >= 0; order--) {
-		struct page *page = alloc_pages(system_heap_gfp(order), order);
-
-		if (page)
-			return page;
-	}
-	return NULL;
-}
-
-static void system_heap_free_block(const struct system_heap *sys,
-				   struct page *page)
-{
-	/* Lost is better than handed to somebody who thinks it private */
-	if (sys->restore && sys->restore(page))
-		return;
-
-	__free_pages(page, compound_order(page));
-}
-
-static void system_heap_free_blocks(const struct system_heap *sys,
-				    struct list_head *blocks)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, blocks, lru) {
-		list_del(&page->lru);
-		system_heap_free_block(sys, page);
-	}
 }
 
 /*
@@ -127,6 +108,33 @@ static int system_heap_prepare_block(const struct system_heap *sys,
 }
 
 /*
+ * Puts a new block on @blocks. Returns 1; 0 if there is none of that order; or
+ * an error.
+ */
+static int system_heap_new_block(const struct system_heap *sys,
+				 unsigned int order, struct list_head *blocks)
+{
+	gfp_t gfp = system_heap_gfp(order);
+	struct page *page;
+	int ret;
+
+	page = alloc_pages(gfp, order);
+	/* Reclaim does not find all that pools have, and nothing must fail for it */
+	if (!page && !order && system_heap_drain_pools())
+		page = alloc_pages(gfp, order);
+	if (!page)
+		return 0;
+
+	ret = system_heap_prepare_block(sys, page);
+	if (ret) {
+		heap_page_pool_discard(sys->pool, page);
+		return ret;
+	}
+	list_add_tail(&page->lru, blocks);
+	return 1;
+}
+
+/*
  * Takes zeroed blocks of @nr_pages pages together, largest first, and puts them
  * on @blocks. Returns how many, or -ENOMEM, or -EINTR if the caller was killed;
  * @blocks is the caller's to free then too.
@@ -135,31 +143,31 @@ static int system_heap_take_blocks(const struct system_heap *sys,
 				   unsigned long nr_pages,
 				   struct list_head *blocks)
 {
-	unsigned int max_order = SYSTEM_HEAP_MAX_ORDER;
-	int count = 0;
+	unsigned int order = SYSTEM_HEAP_MAX_ORDER;
+	int count = 0, nr;
 
 	while (nr_pages) {
-		struct page *page;
-		int ret;
-
 		cond_resched();
 		if (fatal_signal_pending(current))
 			return -EINTR;
 
-		/* What could not be had is not asked for again */
-		max_order = umin(max_order, ilog2(nr_pages));
-		page = system_heap_alloc_block(max_order);
-		if (!page)
+		order = umin(order, ilog2(nr_pages));
+		nr = heap_page_pool_take(sys->pool, order, nr_pages >> order,
+					 system_heap_gfp(order), blocks);
+		if (!nr)
+			nr = system_heap_new_block(sys, order, blocks);
+		if (nr < 0)
+			return nr;
+
+		if (nr) {
+			nr_pages -= (unsigned long)nr << order;
+			count += nr;
+		} else if (order) {
+			/* What could not be had is not asked for again */
+			order--;
+		} else {
 			return -ENOMEM;
-
-		list_add_tail(&page->lru, blocks);
-		max_order = compound_order(page);
-		nr_pages -= 1UL << max_order;
-		count++;
-
-		ret = system_heap_prepare_block(sys, page);
-		if (ret)
-			return ret;
+		}
 	}
 	return count;
 }
@@ -167,6 +175,7 @@ static int system_heap_take_blocks(const struct system_heap *sys,
 static void system_heap_free(struct heap_buffer *buffer)
 {
 	const struct system_heap *sys = dma_heap_get_drvdata(buffer->heap);
+	LIST_HEAD(blocks);
 	unsigned int i;
 
 	for (i = 0; i < buffer->nr_extents; i++) {
@@ -178,9 +187,15 @@ static void system_heap_free(struct heap_buffer *buffer)
 			struct page *page = pfn_to_page(pfn);
 
 			pfn += compound_nr(page);
-			system_heap_free_block(sys, page);
+			/* Small buffers are not to pay for a pool */
+			if (compound_order(page) < sys->memory.min_order)
+				heap_page_pool_discard(sys->pool, page);
+			else
+				list_add_tail(&page->lru, &blocks);
 		}
 	}
+	if (!list_empty(&blocks))
+		heap_page_pool_put(sys->pool, &blocks);
 }
 
 static const struct dma_buf_ops system_heap_buf_ops = {
@@ -231,7 +246,7 @@ static struct dma_buf *system_heap_allocate(struct dma_heap *heap,
 				  fd_flags);
 
 err_free_blocks:
-	system_heap_free_blocks(sys, &blocks);
+	heap_page_pool_put(sys->pool, &blocks);
 	return ERR_PTR(ret);
 }
 
@@ -263,9 +278,17 @@ static const struct dma_heap_ops system_heap_ops = {
 
 static void system_heap_contiguous_free(struct heap_buffer *buffer)
 {
-	if (buffer->nr_extents)
-		free_pages_exact(phys_to_virt(buffer->extents[0].start),
-				 buffer->size);
+	const struct system_heap *sys = dma_heap_get_drvdata(buffer->heap);
+	struct page *page;
+
+	if (!buffer->nr_extents)
+		return;
+
+	page = phys_to_page(buffer->extents[0].start);
+	if (buffer->size == page_size(page))
+		heap_page_pool_put_one(sys->pool, page);
+	else
+		free_pages_exact(page_address(page), buffer->size);
 }
 
 /* Reclaims and compacts for a long run, but does not kill for it */
@@ -277,13 +300,39 @@ static gfp_t system_heap_contiguous_gfp(void)
 	return mem_accounting ? gfp | __GFP_ACCOUNT : gfp;
 }
 
+/*
+ * Takes zeroed pages in a row: one block, which may come from the pool, if they
+ * are as many as a block has. Returns NULL if there are none, or an error.
+ */
+static struct page *system_heap_contiguous_take(const struct system_heap *sys,
+						unsigned long len)
+{
+	gfp_t gfp = system_heap_contiguous_gfp();
+	unsigned int order = get_order(len);
+	LIST_HEAD(blocks);
+	void *run;
+	int nr;
+
+	if (len != PAGE_SIZE << order) {
+		run = alloc_pages_exact(len, gfp);
+		return run ? virt_to_page(run) : NULL;
+	}
+
+	nr = heap_page_pool_take(sys->pool, order, 1, gfp, &blocks);
+	if (nr < 0)
+		return ERR_PTR(nr);
+	if (nr)
+		return list_first_entry(&blocks, struct page, lru);
+	return alloc_pages(gfp | __GFP_COMP, order);
+}
+
 static struct dma_buf *
 system_heap_contiguous_allocate(struct dma_heap *heap, unsigned long len,
 				u32 fd_flags, u64 heap_flags)
 {
 	struct system_heap *sys = dma_heap_get_drvdata(heap);
 	struct heap_buffer *buffer;
-	void *run;
+	struct page *page;
 
 	if (len > SYSTEM_HEAP_CONTIGUOUS_MAX)
 		return ERR_PTR(-ENOMEM);
@@ -292,12 +341,14 @@ system_heap_contiguous_allocate(struct dma_heap *heap, unsigned long len,
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
 
-	run = alloc_pages_exact(len, system_heap_contiguous_gfp());
-	if (!run) {
+	page = system_heap_contiguous_take(sys, len);
+	if (!page && system_heap_drain_pools())
+		page = system_heap_contiguous_take(sys, len);
+	if (IS_ERR_OR_NULL(page)) {
 		heap_buffer_destroy(buffer);
 		return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
 	}
-	heap_buffer_add_extent(buffer, virt_to_phys(run), len);
+	heap_buffer_add_extent(buffer, page_to_phys(page), len);
 	return heap_buffer_export(buffer, &system_heap_buf_ops, THIS_MODULE,
 				  fd_flags);
 }
@@ -346,6 +397,18 @@ static int system_heap_uncached_restore(struct page *page)
 	return set_memory_wb((unsigned long)page_address(page),
 			     compound_nr(page));
 }
+
+static int system_heap_uncached_clear(struct page *page)
+{
+	int ret = heap_clear_pages(page, compound_nr(page));
+
+	/* The zeroes leave this processor's buffers before others may read */
+	wmb();
+	return ret;
+}
+
+/* Single pages too: to change the linear map is dear */
+#define SYSTEM_HEAP_UNCACHED_POOL_ORDER	0
 #else
 /*
  * The linear map stays cached, and may bring what a block held into the caches
@@ -398,11 +461,16 @@ static int system_heap_uncached_prepare(struct page *page)
 	return 0;
 }
 
-/* Whatever the caches hold of it, the next owner writes before it reads */
-static int system_heap_uncached_restore(struct page *page)
+static int system_heap_uncached_clear(struct page *page)
 {
-	return 0;
+	int ret = heap_clear_pages(page, compound_nr(page));
+
+	return ret ?: system_heap_uncached_prepare(page);
 }
+
+/* Whatever the caches hold of it, the next owner writes before it reads */
+#define system_heap_uncached_restore	NULL
+#define SYSTEM_HEAP_UNCACHED_POOL_ORDER	SYSTEM_HEAP_POOL_ORDER
 #endif
 
 static pgprot_t system_heap_uncached_prot(pgprot_t prot)
@@ -449,8 +517,12 @@ static struct system_heap system_heaps[] = {
 		.properties = DMA_HEAP_PROP_CACHED |
 			      DMA_HEAP_PROP_CPU_MAPPABLE |
 			      DMA_HEAP_PROP_ZEROED,
+		.memory = {
+			.min_order = SYSTEM_HEAP_POOL_ORDER,
+		},
 	},
 	{
+		/* Without .memory: what it keeps is in the pool of the first */
 		.name = "system-contiguous",
 		.ops = &system_heap_contiguous_ops,
 		.backing = {
@@ -476,7 +548,11 @@ static struct system_heap system_heaps[] = {
 		.init = system_heap_uncached_init,
 		.exit = system_heap_uncached_exit,
 		.prepare = system_heap_uncached_prepare,
-		.restore = system_heap_uncached_restore,
+		.memory = {
+			.min_order = SYSTEM_HEAP_UNCACHED_POOL_ORDER,
+			.clear = system_heap_uncached_clear,
+			.restore = system_heap_uncached_restore,
+		},
 	},
 #endif
 #ifdef CONFIG_DMABUF_HEAPS_SYSTEM_CC_SHARED
@@ -494,12 +570,142 @@ static struct system_heap system_heaps[] = {
 			      DMA_HEAP_PROP_ZEROED,
 		.init = system_heap_cc_init,
 		.prepare = system_heap_cc_prepare,
-		.restore = system_heap_cc_restore,
+		.memory = {
+			.restore = system_heap_cc_restore,
+		},
 	},
 #endif
 };
 
-/* Registers the heap, if this machine can have it */
+/*
+ * What pools keep. Both parameters are under the module's parameter lock, and so
+ * are the pools that they are for.
+ */
+static struct heap_pool_limits system_heap_limits = {
+	.percent = 25,
+	.idle_ms = 10000,
+};
+
+static void system_heap_limit_pools(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+		if (system_heaps[i].owns_pool)
+			heap_page_pool_limit(system_heaps[i].pool);
+	}
+}
+
+static int system_heap_set_percent(const char *val,
+				   const struct kernel_param *kp)
+{
+	int ret = param_set_uint_minmax(val, kp, 0, 100);
+
+	if (!ret)
+		system_heap_limit_pools();
+	return ret;
+}
+
+static int system_heap_set_idle_ms(const char *val,
+				   const struct kernel_param *kp)
+{
+	int ret = param_set_uint_minmax(val, kp, 1, UINT_MAX);
+
+	if (!ret)
+		system_heap_limit_pools();
+	return ret;
+}
+
+static const struct kernel_param_ops system_heap_percent_ops = {
+	.set = system_heap_set_percent,
+	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops system_heap_idle_ms_ops = {
+	.set = system_heap_set_idle_ms,
+	.get = param_get_uint,
+};
+
+module_param_cb(pool_percent, &system_heap_percent_ops,
+		&system_heap_limits.percent, 0644);
+__MODULE_PARM_TYPE(pool_percent, "uint");
+MODULE_PARM_DESC(pool_percent,
+		 "Keep up to so much of each node's memory, in percent, of freed buffers for new ones; 0 to keep nothing (default: 25)");
+module_param_cb(pool_idle_ms, &system_heap_idle_ms_ops,
+		&system_heap_limits.idle_ms, 0644);
+__MODULE_PARM_TYPE(pool_idle_ms, "uint");
+MODULE_PARM_DESC(pool_idle_ms,
+		 "Give back what was kept and not needed for so many milliseconds (default: 10000)");
+
+/* Empties all pools; returns how many pages that gave */
+static unsigned long system_heap_drain_pools(void)
+{
+	unsigned long freed = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+		if (system_heaps[i].owns_pool)
+			freed += heap_page_pool_drain(system_heaps[i].pool);
+	}
+	return freed;
+}
+
+static int system_heap_add_pool(struct system_heap *sys)
+{
+	struct heap_page_pool *pool;
+
+	if (sys->ops == &system_heap_contiguous_ops) {
+		sys->pool = system_heaps[0].pool;
+		return 0;
+	}
+	pool = heap_page_pool_create(sys->name, &sys->memory,
+				     &system_heap_limits);
+	if (!pool)
+		return -ENOMEM;
+
+	kernel_param_lock(THIS_MODULE);
+	sys->pool = pool;
+	sys->owns_pool = true;
+	kernel_param_unlock(THIS_MODULE);
+	return 0;
+}
+
+static void system_heap_remove_pool(struct system_heap *sys)
+{
+	struct heap_page_pool *pool = sys->owns_pool ? sys->pool : NULL;
+
+	kernel_param_lock(THIS_MODULE);
+	sys->pool = NULL;
+	sys->owns_pool = false;
+	kernel_param_unlock(THIS_MODULE);
+	heap_page_pool_destroy(pool);
+}
+
+/* Prepares for the heap, if this machine can have it: then it has a pool */
+static int system_heap_set_up(struct system_heap *sys)
+{
+	int ret;
+
+	ret = sys->init ? sys->init() : 0;
+	if (ret)
+		return ret == -ENODEV ? 0 : ret;
+
+	ret = system_heap_add_pool(sys);
+	if (ret && sys->exit)
+		sys->exit();
+	return ret;
+}
+
+static void system_heap_clean_up(struct system_heap *sys)
+{
+	if (!sys->pool)
+		return;
+
+	system_heap_remove_pool(sys);
+	if (sys->exit)
+		sys->exit();
+}
+
 static int system_heap_add(struct system_heap *sys)
 {
 	struct dma_heap_export_info exp_info = {
@@ -509,53 +715,46 @@ static int system_heap_add(struct system_heap *sys)
 		.heap_flags = heap_ecc_flags_of_ram(),
 	};
 	struct dma_heap *heap;
-	int ret;
 
-	ret = sys->init ? sys->init() : 0;
-	if (ret)
-		return ret == -ENODEV ? 0 : ret;
+	if (!sys->pool)
+		return 0;
 
 	heap = dma_heap_add(&exp_info);
-	if (IS_ERR(heap)) {
-		if (sys->exit)
-			sys->exit();
+	if (IS_ERR(heap))
 		return PTR_ERR(heap);
-	}
+
 	sys->heap = heap;
 	return 0;
 }
 
-static void system_heap_remove(struct system_heap *sys)
-{
-	if (!sys->heap)
-		return;
-
-	dma_heap_remove(sys->heap);
-	if (sys->exit)
-		sys->exit();
-}
-
+/*
+ * An allocation from any heap may use the pools of all, so they go last. There
+ * is no buffer any more, since each pins this module.
+ */
 static void system_heap_remove_all(void)
 {
 	unsigned int i;
 
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+		if (system_heaps[i].heap)
+			dma_heap_remove(system_heaps[i].heap);
+	}
 	for (i = 0; i < ARRAY_SIZE(system_heaps); i++)
-		system_heap_remove(&system_heaps[i]);
+		system_heap_clean_up(&system_heaps[i]);
 }
 
 static int __init system_heap_init(void)
 {
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
-	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+	for (i = 0; i < ARRAY_SIZE(system_heaps) && !ret; i++)
+		ret = system_heap_set_up(&system_heaps[i]);
+	for (i = 0; i < ARRAY_SIZE(system_heaps) && !ret; i++)
 		ret = system_heap_add(&system_heaps[i]);
-		if (ret) {
-			system_heap_remove_all();
-			return ret;
-		}
-	}
-	return 0;
+	if (ret)
+		system_heap_remove_all();
+	return ret;
 }
 module_init(system_heap_init);
 
