@@ -40,6 +40,10 @@ test_charged() {
 	test_that "less is allocated and charged" with_buffer $((16 * MIB)) \
 		sh -c "[ \$(cat $group/memory.current) -ge $((16 * MIB)) ]"
 	test_that "and uncharged after its release" charged -le $((4 * MIB))
+	test_that "the same again is charged again, if it was kept" \
+		with_buffer $((16 * MIB)) \
+		sh -c "[ \$(cat $group/memory.current) -ge $((16 * MIB)) ]"
+	test_that "and uncharged while it is kept" charged -le $((4 * MIB))
 }
 
 test_not_charged() {
