@@ -42,7 +42,7 @@ static void card_open(struct card *card, const char *driver)
 
 	names_read(&nodes, DRM_DIR);
 	for (i = 0; i < nodes.count; i++) {
-		strcpy(card->node, nodes.name[i]);
+		snprintf(card->node, sizeof(card->node), "%s", nodes.name[i]);
 		card->drm = drm_open(card->node);
 		if (card->drm < 0)
 			continue;
