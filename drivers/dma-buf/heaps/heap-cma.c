@@ -126,6 +126,15 @@ static LIST_HEAD(heap_cmas);
 /* Of all areas; there from the first on that keeps memory */
 static struct kthread_worker *heap_cma_worker;
 
+/* How long memory is kept; 0 if it is not */
+VISIBLE_IF_KUNIT unsigned int heap_cma_keep_ms(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(heap_cma_keep_ms);
+
+	return READ_ONCE(cma_keep_ms);
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_cma_keep_ms);
+
 /*
  * CMA
  */
@@ -267,7 +276,7 @@ static long heap_cma_time_left(struct heap_cma *area)
 
 	oldest = list_last_entry(&area->clean, struct heap_run, node);
 	return max(0L, (long)(oldest->freed - jiffies +
-			      msecs_to_jiffies(READ_ONCE(cma_keep_ms))));
+			      msecs_to_jiffies(heap_cma_keep_ms())));
 }
 
 /* Gives some of what is due back; returns false if nothing is */
@@ -324,7 +333,7 @@ EXPORT_SYMBOL_IF_KUNIT(heap_cma_wake);
 static void heap_cma_keep(struct heap_run *run, struct list_head *list)
 {
 	struct heap_cma *area = run->area;
-	bool keep = area->keeps && READ_ONCE(cma_keep_ms);
+	bool keep = area->keeps && heap_cma_keep_ms();
 	bool wake;
 
 	run->cleared = 0;

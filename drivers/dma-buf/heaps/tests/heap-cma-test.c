@@ -75,6 +75,12 @@ static void fake_release_pages(struct cma *cma, struct page *page,
 	bitmap_clear(fake->taken, first, nr_pages);
 }
 
+/* Whatever the kernel was told */
+static unsigned int fake_keep_ms(void)
+{
+	return 10 * MSEC_PER_SEC;
+}
+
 /* Nobody looks after what is kept but the test */
 static void fake_wake(struct heap_cma *area)
 {
@@ -113,6 +119,7 @@ static struct heap_cma *fake_area(struct kunit *test, bool keeps)
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, fake_free_object, area));
 
+	kunit_activate_static_stub(test, heap_cma_keep_ms, fake_keep_ms);
 	kunit_activate_static_stub(test, heap_cma_alloc_pages, fake_alloc_pages);
 	kunit_activate_static_stub(test, heap_cma_release_pages,
 				   fake_release_pages);
@@ -219,6 +226,25 @@ static void test_taken_again(struct kunit *test)
 	KUNIT_ASSERT_PTR_EQ(test, run, used);
 	KUNIT_EXPECT_EQ(test, heap_cma_kept(area), 0);
 	KUNIT_EXPECT_EQ(test, fake_calls(test), 1);
+	free_run(run);
+	expect_whole(test, area);
+}
+
+/* That it was zero for one user says nothing once he had it */
+static void test_dirty_again(struct kunit *test)
+{
+	struct heap_cma *area = fake_area(test, true);
+	struct heap_run *run;
+
+	used_run(test, area, 100);
+	while (heap_cma_clear_step(area))
+		;
+	run = used_run(test, area, 100);
+	KUNIT_EXPECT_EQ(test, fake_calls(test), 1);
+
+	KUNIT_ASSERT_PTR_EQ(test, heap_cma_alloc_run(area, 100, 0), run);
+	KUNIT_EXPECT_EQ(test, clear_run(run), 0);
+	KUNIT_EXPECT_EQ(test, filled(run, 0), 100);
 	free_run(run);
 	expect_whole(test, area);
 }
@@ -518,6 +544,8 @@ static void test_others_come_first(struct kunit *test)
 
 	if (!cma)
 		kunit_skip(test, "there is no default CMA area");
+	if (!heap_cma_keep_ms())
+		kunit_skip(test, "cma_keep_ms is 0");
 
 	area = heap_cma_get(cma);
 	KUNIT_ASSERT_NOT_NULL(test, area);
@@ -538,6 +566,7 @@ static void test_others_come_first(struct kunit *test)
 
 static struct kunit_case heap_cma_cases[] = {
 	KUNIT_CASE(test_taken_again),
+	KUNIT_CASE(test_dirty_again),
 	KUNIT_CASE(test_zero_by_steps),
 	KUNIT_CASE(test_killed),
 	KUNIT_CASE(test_room_is_made),

@@ -39,6 +39,7 @@ unsigned long heap_pool_give_back(struct heap_page_pool *pool, int nid,
 void heap_pool_settle(struct heap_page_pool *pool);
 
 /* heaps/heap-cma.c */
+unsigned int heap_cma_keep_ms(void);
 struct page *heap_cma_alloc_pages(struct cma *cma, unsigned long nr_pages,
 				  unsigned int align_order);
 void heap_cma_release_pages(struct cma *cma, struct page *page,
