@@ -637,6 +637,20 @@ static void heap_attachment_count(struct heap_buffer *buffer,
 }
 
 /*
+ * Nothing is owed any more, since the caches were seen to for one device: it is
+ * the same memory for all
+ */
+static void heap_buffer_settle(struct heap_buffer *buffer)
+{
+	struct heap_attachment *a;
+
+	list_for_each_entry(a, &buffer->mapped, node) {
+		a->owed = false;
+		heap_attachment_count(buffer, a);
+	}
+}
+
+/*
  * The two below synchronise with each device in the direction of its own
  * mapping. The direction of the CPU's access does not come into it: it is for
  * user space to choose, and to synchronise a mapping in another direction than
@@ -655,10 +669,11 @@ static void heap_buffer_sync_for_cpu(struct dma_buf *dmabuf, bool used)
 		return;
 
 	list_for_each_entry(a, &buffer->mapped, node) {
-		if (a->owed || (used && a->used))
-			dma_sync_sgtable_for_cpu(a->dev, &a->mapping, a->dir);
-		a->owed = false;
-		heap_attachment_count(buffer, a);
+		if (!a->owed && !(used && a->used))
+			continue;
+		dma_sync_sgtable_for_cpu(a->dev, &a->mapping, a->dir);
+		if (a->owed)
+			heap_buffer_settle(buffer);
 	}
 }
 
@@ -748,9 +763,10 @@ static void heap_attachment_unmap(struct heap_buffer *buffer,
 {
 	heap_unmap_table(buffer, a, a->maintained && !a->owed ?
 				    DMA_ATTR_SKIP_CPU_SYNC : 0);
+	if (a->owed)
+		heap_buffer_settle(buffer);
 	list_del(&a->node);
 	a->dir = DMA_NONE;
-	a->owed = false;
 }
 
 /**
