@@ -12,13 +12,13 @@
 #include <sys/wait.h>
 
 #define SEED		0x57a1e
-#define ROUNDS		8
+#define ROUNDS		3
 
 /* One that is large, and others of many lengths */
 #define BATCH		4
 
 /* Long enough to zero that a process can be killed meanwhile */
-#define LONG_MOST	(16 * MIB)
+#define LONG_MOST	(4 * MIB)
 
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
 
