@@ -267,7 +267,7 @@ TEST_HEAP(counts_as_available)
 }
 
 /* A line of /proc/meminfo, in bytes */
-static size_t meminfo(const char *name)
+static size_t mem_line(const char *name)
 {
 	FILE *file = fopen("/proc/meminfo", "re");
 	unsigned long kib = 0;
@@ -318,8 +318,8 @@ TEST_HEAP(pressure)
 	full = kept(variant->name);
 	for (round = 0; round < 3; round++) {
 		/* What the kernel says that programs can have */
-		want = meminfo("MemAvailable") / 10 * 9;
-		is_free = meminfo("MemFree");
+		want = mem_line("MemAvailable") / 10 * 9;
+		is_free = mem_line("MemFree");
 		ASSERT_LT(0, want);
 		EXPECT_EQ(0, in_child(take_memory, &want));
 		/* What was not free had to be taken from here */
