@@ -623,6 +623,13 @@ static bool heap_buffer_can_keep(const struct heap_buffer *buffer,
 	return !get_dma_ops(dev) && heap_buffer_in_reach(buffer, dev);
 }
 
+/* More or fewer mappings to synchronise with; who reads it has no lock */
+static void heap_buffer_count_synced(struct heap_buffer *buffer, int more)
+{
+	if (more)
+		WRITE_ONCE(buffer->synced, buffer->synced + more);
+}
+
 /* Has @a counted among what CPU access is synchronised with, if it is due */
 static void heap_attachment_count(struct heap_buffer *buffer,
 				  struct heap_attachment *a)
@@ -630,9 +637,7 @@ static void heap_attachment_count(struct heap_buffer *buffer,
 	bool synced = a->owed || (a->used && heap_buffer_is_synced(buffer) &&
 				  dma_dev_need_sync(a->dev));
 
-	/* Who reads it has no lock */
-	if (synced != a->synced)
-		WRITE_ONCE(buffer->synced, buffer->synced + synced - a->synced);
+	heap_buffer_count_synced(buffer, synced - a->synced);
 	a->synced = synced;
 }
 
@@ -1282,7 +1287,7 @@ int heap_buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	if (iosys_map_is_null(&buffer->kernel_map))
 		return -ENOMEM;
 
-	buffer->synced += heap_buffer_has_alias(buffer);
+	heap_buffer_count_synced(buffer, heap_buffer_has_alias(buffer));
 	heap_buffer_open_to_cpu(dmabuf);
 	*map = buffer->kernel_map;
 	return 0;
@@ -1302,7 +1307,7 @@ void heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	buffer->synced -= heap_buffer_has_alias(buffer);
+	heap_buffer_count_synced(buffer, -heap_buffer_has_alias(buffer));
 	if (buffer->backing->access != HEAP_ACCESS_LINEAR)
 		heap_unremap(&buffer->kernel_map);
 	else if (is_vmalloc_addr(buffer->kernel_map.vaddr))

@@ -129,24 +129,6 @@ TEST_HEAP(gaps)
 	close_all(apart, GAPS);
 }
 
-/* A line of /proc/meminfo, in bytes */
-static size_t mem_line(const char *name)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	unsigned long kib, found = 0;
-	char line[128], key[64];
-
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%63[^:]: %lu", key, &kib) == 2 &&
-		    !strcmp(key, name))
-			found = kib;
-	}
-	fclose(file);
-	return found * KIB;
-}
-
 /* What can be had for anything, and not only for what can be moved again */
 static size_t free_for_all(void)
 {

@@ -664,6 +664,23 @@ long long vm_events(const char *prefix)
 	return sum;
 }
 
+size_t mem_line(const char *name)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long kib, found = 0;
+	char line[128], key[64];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%63[^:]: %lu", key, &kib) == 2 &&
+		    !strcmp(key, name))
+			found = kib;
+	}
+	fclose(file);
+	return found * KIB;
+}
+
 int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -171,6 +171,8 @@ int import_fill(const struct import *import, struct buffer *buffer,
 ssize_t import_differs(const struct import *import,
 		       const struct buffer *buffer);
 
+/* A line of /proc/meminfo, in bytes; 0 if there is none */
+size_t mem_line(const char *name);
 int write_file(const char *path, const char *text);
 
 /* What a debug kernel's check of DMA calls found so far; -1 without it */

@@ -268,23 +268,6 @@ TEST_HEAP(counts_as_available)
 	EXPECT_EQ(before, reclaimable());
 }
 
-/* A line of /proc/meminfo, in bytes */
-static size_t mem_line(const char *name)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	unsigned long kib = 0;
-	char line[128];
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, name, strlen(name)) &&
-		    sscanf(line + strlen(name), ": %lu", &kib) == 1)
-			break;
-	}
-	if (file)
-		fclose(file);
-	return kib * KIB;
-}
-
 /* Takes *@arg bytes and gives them back; 0 if that worked */
 static int take_memory(void *arg)
 {
