@@ -21,6 +21,8 @@ pristine_tree() {
 	cp -al "$cache/kernels/$BASE/linux" "$1"
 	cd "$1"
 	git init -q .
+	# A link that another tree makes or drops changes the ctime of a file here
+	git config core.trustctime false
 	patches | xargs sed -n 's|^--- a/||p' | sort -u |
 		while read -r f; do [ ! -e "$f" ] || printf '%s\n' "$f"; done |
 		xargs -d '\n' git add -f -- LICENSES
