@@ -195,6 +195,14 @@ static int clear_run(struct heap_run *run)
 	return ret;
 }
 
+/* All of it is zero before somebody has it */
+static void clear_and_free_run(struct kunit *test, struct heap_run *run)
+{
+	KUNIT_EXPECT_EQ(test, clear_run(run), 0);
+	KUNIT_EXPECT_EQ(test, filled(run, 0), run->nr_pages);
+	free_run(run);
+}
+
 /* A run as a buffer's user left it; it is kept */
 static struct heap_run *used_run(struct kunit *test, struct heap_cma *area,
 				 unsigned long nr)
@@ -243,9 +251,7 @@ static void test_dirty_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_calls(test), 1);
 
 	KUNIT_ASSERT_PTR_EQ(test, heap_cma_alloc_run(area, 100, 0), run);
-	KUNIT_EXPECT_EQ(test, clear_run(run), 0);
-	KUNIT_EXPECT_EQ(test, filled(run, 0), 100);
-	free_run(run);
+	clear_and_free_run(test, run);
 	expect_whole(test, area);
 }
 
@@ -266,9 +272,7 @@ static void test_zero_by_steps(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, run);
 		KUNIT_EXPECT_EQ(test, run->cleared, zero);
 		KUNIT_EXPECT_EQ(test, filled(run, 0), zero);
-		KUNIT_EXPECT_EQ(test, clear_run(run), 0);
-		KUNIT_EXPECT_EQ(test, filled(run, 0), nr);
-		free_run(run);
+		clear_and_free_run(test, run);
 		heap_cma_give_back(area);
 	}
 	KUNIT_EXPECT_FALSE(test, heap_cma_clear_step(area));
@@ -297,9 +301,7 @@ static void test_killed(struct kunit *test)
 	disallow_signal(SIGKILL);
 
 	KUNIT_EXPECT_PTR_EQ(test, heap_cma_alloc_run(area, 100, 0), run);
-	KUNIT_EXPECT_EQ(test, clear_run(run), 0);
-	KUNIT_EXPECT_EQ(test, filled(run, 0), 100);
-	free_run(run);
+	clear_and_free_run(test, run);
 	expect_whole(test, area);
 }
 
