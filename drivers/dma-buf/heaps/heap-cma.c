@@ -6,9 +6,9 @@
  * To allocate a run of pages from an area, and to zero it, costs a thousand
  * times what it costs to make a buffer of it, and to free it is not cheap
  * either. Programs free and allocate frames of the same size all the time. So a
- * run that was freed is put on a list, a thread of the lowest priority zeroes
- * it, and the next request for so many pages has it. What nobody asked for
- * within cma_keep_ms goes back to the area.
+ * run that was freed is put on a list, a thread zeroes it when there is nothing
+ * else to do, and the next request for so many pages has it. What nobody asked
+ * for within cma_keep_ms goes back to the area.
  *
  * That must not be at the expense of others. What is kept counts as reclaimable,
  * and a shrinker gives it back when memory is short. cma_alloc(), whoever calls
@@ -43,7 +43,6 @@
 #include <linux/mutex.h>
 #include <linux/pgtable.h>
 #include <linux/sched.h>
-#include <linux/sched/prio.h>
 #include <linux/sched/signal.h>
 #include <linux/shrinker.h>
 #include <linux/sizes.h>
@@ -848,20 +847,11 @@ static void heap_cma_unregister(struct heap_cma *area)
 /* Makes the thread that works for all areas, if there is none */
 static bool heap_cma_have_worker(void)
 {
-	struct kthread_worker *worker;
-
 	lockdep_assert_held(&heap_cmas_lock);
 
-	if (heap_cma_worker)
-		return true;
-
-	worker = kthread_create_worker(0, "dma_heap_cma");
-	if (IS_ERR(worker))
-		return false;
-	set_user_nice(worker->task, MAX_NICE);
-	wake_up_process(worker->task);
-	heap_cma_worker = worker;
-	return true;
+	if (!heap_cma_worker)
+		heap_cma_worker = heap_start_worker("cma");
+	return heap_cma_worker;
 }
 
 static bool heap_cma_have_shrinker(struct heap_cma *area)

@@ -43,6 +43,7 @@
 #include <linux/io.h>
 #include <linux/iommu-dma.h>
 #include <linux/iosys-map.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/list.h>
 #include <linux/module.h>
@@ -51,11 +52,14 @@
 #include <linux/pci.h>
 #include <linux/pgtable.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
+#include <linux/sched/prio.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
 #include <linux/vmalloc.h>
 #include <kunit/visibility.h>
+#include <uapi/linux/sched/types.h>
 
 #include "heap-helpers.h"
 #include "tests/internals.h"
@@ -243,6 +247,37 @@ int heap_clear_pages(struct page *page, unsigned long nr_pages)
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(heap_clear_pages, "DMA_BUF_HEAP");
+
+/**
+ * heap_start_worker - start a thread that works when nobody else does
+ * @name:	of whom it works for; the thread is dma_heap/@name
+ *
+ * It has the policy SCHED_IDLE. The lowest priority would not suffice: such a
+ * thread may run in place of the one who gave it work.
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: a worker for kthread_destroy_worker(), or NULL if there is no memory.
+ */
+struct kthread_worker *heap_start_worker(const char *name)
+{
+	static const struct sched_attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = SCHED_IDLE,
+		.sched_nice = MAX_NICE,
+	};
+	struct kthread_worker *worker;
+
+	worker = kthread_create_worker(0, "dma_heap/%s", name);
+	if (IS_ERR(worker))
+		return NULL;
+
+	sched_setattr_nocheck(worker->task, &attr);
+	/* Older kernels have done so */
+	wake_up_process(worker->task);
+	return worker;
+}
+EXPORT_SYMBOL_NS_GPL(heap_start_worker, "DMA_BUF_HEAP");
 
 /*
  * Maps memory that is not in the linear map, for heap_unremap(). Returns

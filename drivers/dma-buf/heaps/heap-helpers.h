@@ -20,6 +20,7 @@ struct dma_buf_ops;
 struct dma_heap;
 struct device_node;
 struct heap_buffer;
+struct kthread_worker;
 struct module;
 
 /**
@@ -151,6 +152,7 @@ void heap_buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map);
 void heap_buffer_release(struct dma_buf *dmabuf);
 
 int heap_clear_pages(struct page *page, unsigned long nr_pages);
+struct kthread_worker *heap_start_worker(const char *name);
 
 u64 heap_ecc_flags(const struct device_node *region, phys_addr_t start,
 		   size_t size);

@@ -30,7 +30,6 @@
 #include <linux/cpuset.h>
 #include <linux/debugfs.h>
 #include <linux/dma-heap.h>
-#include <linux/err.h>
 #include <linux/export.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
@@ -40,8 +39,6 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
-#include <linux/sched.h>
-#include <linux/sched/types.h>
 #include <linux/seq_file.h>
 #include <linux/shrinker.h>
 #include <linux/sizes.h>
@@ -50,7 +47,6 @@
 #include <linux/topology.h>
 #include <linux/vmstat.h>
 #include <kunit/visibility.h>
-#include <uapi/linux/sched/types.h>
 
 #include "heap-helpers.h"
 #include "page-pool.h"
@@ -744,33 +740,10 @@ static void heap_pool_init_lists(struct heap_page_pool *pool)
 	}
 }
 
-/*
- * The thread runs when nobody else does, and not as soon as it is woken up in
- * place of the one who did that: nice would not suffice
- */
-static struct kthread_worker *heap_pool_start_worker(const char *name)
-{
-	static const struct sched_attr attr = {
-		.size = sizeof(attr),
-		.sched_policy = SCHED_IDLE,
-		.sched_nice = MAX_NICE,
-	};
-	struct kthread_worker *worker;
-
-	worker = kthread_create_worker(0, "dma_heap/%s", name);
-	if (IS_ERR(worker))
-		return NULL;
-
-	sched_setattr_nocheck(worker->task, &attr);
-	/* Older kernels have done so */
-	wake_up_process(worker->task);
-	return worker;
-}
-
 /* Returns 0 or -ENOMEM; what there is then is for heap_page_pool_destroy() */
 static int heap_pool_start(struct heap_page_pool *pool, const char *name)
 {
-	pool->worker = heap_pool_start_worker(name);
+	pool->worker = heap_start_worker(name);
 	if (!pool->worker)
 		return -ENOMEM;
 
