@@ -927,6 +927,12 @@ EXPORT_SYMBOL_NS_GPL(heap_buffer_unmap, "DMA_BUF_HEAP");
  * The CPU
  */
 
+/* Whether the CPU writes, in an access of which a caller says this */
+static bool heap_cpu_writes(enum dma_data_direction dir)
+{
+	return dir != DMA_FROM_DEVICE;
+}
+
 /* Whether the kernel's mapping is a second one that may be cached */
 static bool heap_buffer_has_alias(const struct heap_buffer *buffer)
 {
@@ -952,8 +958,8 @@ static bool heap_buffer_has_alias(const struct heap_buffer *buffer)
 int heap_buffer_begin_cpu_access(struct dma_buf *dmabuf,
 				 enum dma_data_direction dir)
 {
-	bool write = dir == DMA_BIDIRECTIONAL || dir == DMA_TO_DEVICE;
 	struct heap_buffer *buffer = dmabuf->priv;
+	bool write = heap_cpu_writes(dir);
 	long ret;
 
 	if (write)
@@ -992,7 +998,7 @@ int heap_buffer_end_cpu_access(struct dma_buf *dmabuf,
 {
 	struct heap_buffer *buffer = dmabuf->priv;
 
-	if (dir != DMA_FROM_DEVICE)
+	if (heap_cpu_writes(dir))
 		WRITE_ONCE(buffer->dirty, true);
 	if (!READ_ONCE(buffer->synced))
 		return 0;
