@@ -1189,6 +1189,27 @@ static int heap_map_piece(const struct heap_buffer *buffer,
 				     start + len - rest, rest);
 }
 
+/* Maps all of @vma; what is mapped when that fails is for the caller of mmap() */
+static int heap_map_vma(const struct heap_buffer *buffer,
+			struct vm_area_struct *vma)
+{
+	size_t offset = (size_t)vma->vm_pgoff << PAGE_SHIFT;
+	unsigned int i = heap_buffer_find_extent(buffer, &offset);
+	unsigned long addr = vma->vm_start;
+	size_t len;
+	int ret;
+
+	for (; addr < vma->vm_end; addr += len, offset = 0, i++) {
+		const struct heap_extent *e = &buffer->extents[i];
+
+		len = min_t(size_t, e->size - offset, vma->vm_end - addr);
+		ret = heap_map_piece(buffer, vma, addr, e->start + offset, len);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 /**
  * heap_buffer_mmap - &dma_buf_ops.mmap
  * @dmabuf:	of a &struct heap_buffer
@@ -1208,9 +1229,6 @@ static int heap_map_piece(const struct heap_buffer *buffer,
 int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct heap_buffer *buffer = dmabuf->priv;
-	unsigned long addr = vma->vm_start;
-	size_t offset;
-	unsigned int i;
 	int ret;
 
 	if (is_cow_mapping(vma->vm_flags))
@@ -1222,24 +1240,17 @@ int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	vma->vm_page_prot = heap_buffer_prot(buffer, vma->vm_page_prot);
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 
-	offset = (size_t)vma->vm_pgoff << PAGE_SHIFT;
-	for (i = heap_buffer_find_extent(buffer, &offset); addr < vma->vm_end;
-	     i++) {
-		const struct heap_extent *e = &buffer->extents[i];
-		size_t len = min_t(size_t, e->size - offset, vma->vm_end - addr);
-
-		ret = heap_map_piece(buffer, vma, addr, e->start + offset, len);
-		if (ret)
-			return ret;
-
-		addr += len;
-		offset = 0;
-	}
-
+	/* Before any page is mapped, since a thread may look at it at once */
 	dma_resv_lock(dmabuf->resv, NULL);
 	atomic_inc(&buffer->vmas);
 	heap_buffer_open_to_cpu(dmabuf);
 	dma_resv_unlock(dmabuf->resv);
+
+	ret = heap_map_vma(buffer, vma);
+	if (ret) {
+		atomic_dec_return_release(&buffer->vmas);
+		return ret;
+	}
 
 	/* The dma-buf is there as long as a mapping of its file */
 	vma->vm_private_data = buffer;
