@@ -15,23 +15,22 @@
 #include <linux/genalloc.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/of_reserved_mem.h>
+#include <linux/pgtable.h>
 #include <linux/slab.h>
 #include <uapi/linux/dma-heap.h>
 
 #include "heap-helpers.h"
 
-/* The pool counts from here, since 0 is its word for no memory */
-#define CARVEOUT_BASE	PAGE_SIZE
-
 /**
  * struct carveout - a region that buffers are cut out of
  * @ref:	of the heap and of each buffer, which may live longer
- * @pool:	which pages are free, counted from CARVEOUT_BASE; has its own lock
+ * @pool:	which pages are free, counted from carveout_base(); has its own lock
  * @start:	physical address; never changes
  * @size:	in bytes; never changes
  * @kind:	of memory; never changes
@@ -51,6 +50,15 @@ struct carveout {
 /* Protects carveouts, in which there are also those whose heap was removed */
 static DEFINE_MUTEX(carveouts_lock);
 static LIST_HEAD(carveouts);
+
+/*
+ * From where the pool counts: a PMD begins where one does in memory, and nothing
+ * is at 0, the pool's word for no memory
+ */
+static unsigned long carveout_base(phys_addr_t start)
+{
+	return PMD_SIZE + (start & ~PMD_MASK);
+}
 
 static void carveout_release(struct kref *ref)
 {
@@ -76,7 +84,7 @@ static void carveout_heap_free(struct heap_buffer *buffer)
 	if (buffer->nr_extents)
 		gen_pool_free(carveout->pool,
 			      buffer->extents[0].start - carveout->start +
-			      CARVEOUT_BASE, buffer->size);
+			      carveout_base(carveout->start), buffer->size);
 	carveout_put(carveout);
 }
 
@@ -162,19 +170,46 @@ static const struct {
 };
 
 /*
+ * Whether @len bytes are to begin where a PMD does, so that PMDs can map them: if
+ * the region holds as many such buffers then
+ */
+static bool carveout_wants_pmd(const struct carveout *carveout,
+			       unsigned long len)
+{
+	size_t before = min_t(size_t, -carveout->start & ~PMD_MASK,
+			      carveout->size);
+	size_t room = carveout->size - before;
+
+	return len >= PMD_SIZE && len <= room &&
+	       (room - len) / ALIGN(len, PMD_SIZE) + 1 == carveout->size / len;
+}
+
+/* Returns an address of the pool, or 0 */
+static unsigned long carveout_find(struct carveout *carveout, unsigned long len)
+{
+	struct genpool_data_align align = { .align = PMD_SIZE };
+	unsigned long addr = 0;
+
+	if (carveout_wants_pmd(carveout, len))
+		addr = gen_pool_alloc_algo(carveout->pool, len,
+					   gen_pool_first_fit_align, &align);
+	return addr ?: gen_pool_alloc(carveout->pool, len);
+}
+
+/*
  * Takes @len bytes into @buffer, zeroed if a CPU may touch them. Returns
  * -ENOMEM if there is no such run, -EINTR if the caller was killed.
  */
 static int carveout_heap_take(struct carveout *carveout,
 			      struct heap_buffer *buffer, unsigned long len)
 {
-	unsigned long addr = gen_pool_alloc(carveout->pool, len);
+	unsigned long addr = carveout_find(carveout, len);
 
 	if (!addr)
 		return -ENOMEM;
 
-	heap_buffer_add_extent(buffer, carveout->start + addr - CARVEOUT_BASE,
-			       len);
+	heap_buffer_add_extent(buffer, carveout->start + addr -
+				       carveout_base(carveout->start), len);
 	if (carveout->kind == CARVEOUT_HEAP_PROTECTED)
 		return 0;
 
@@ -224,8 +259,8 @@ static const struct dma_heap_ops carveout_heap_ops = {
 	.accounted = true,
 };
 
-/* A pool of @size bytes, all free, or NULL */
-static struct gen_pool *carveout_pool_create(size_t size)
+/* A pool of @size bytes from @base on, all free, or NULL */
+static struct gen_pool *carveout_pool_create(unsigned long base, size_t size)
 {
 	struct gen_pool *pool = gen_pool_create(PAGE_SHIFT, NUMA_NO_NODE);
 
@@ -234,7 +269,7 @@ static struct gen_pool *carveout_pool_create(size_t size)
 	/* Small buffers shall fill gaps and leave long runs whole */
 	gen_pool_set_algo(pool, gen_pool_best_fit, NULL);
 
-	if (gen_pool_add(pool, CARVEOUT_BASE, size, NUMA_NO_NODE)) {
+	if (gen_pool_add(pool, base, size, NUMA_NO_NODE)) {
 		gen_pool_destroy(pool);
 		return NULL;
 	}
@@ -277,7 +312,8 @@ static struct carveout *carveout_create(const struct carveout_heap_info *info)
 	carveout->start = info->start;
 	carveout->size = info->size;
 	carveout->kind = info->kind;
-	carveout->pool = carveout_pool_create(info->size);
+	carveout->pool = carveout_pool_create(carveout_base(info->start),
+					      info->size);
 	if (!carveout->pool) {
 		kfree(carveout);
 		return ERR_PTR(-ENOMEM);

@@ -78,10 +78,11 @@ module_param(keep_mappings, bool, 0644);
 MODULE_PARM_DESC(keep_mappings,
 		 "Keep devices' mappings until they detach, and maintain caches for devices only when it is owed (default: Y)");
 
-static bool huge_mappings = true;
+/* Y tells that PMDs do map memory, so it is N where they cannot */
+static bool huge_mappings = IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP);
 module_param(huge_mappings, bool, 0644);
 MODULE_PARM_DESC(huge_mappings,
-		 "Map by PMDs for programs what can be (default: Y)");
+		 "Map by PMDs for programs what can be (default: Y where the architecture can)");
 
 /**
  * struct heap_attachment - an importer of a buffer

@@ -206,10 +206,10 @@ static int open_fds(void)
 	return count;
 }
 
-bool heaps_keep_mappings(void)
+/* Whether there is such a file that begins with Y, as one of a boolean parameter */
+static bool is_on(const char *path)
 {
-	FILE *file = fopen("/sys/module/dma_heap_helpers/parameters/keep_mappings",
-			   "re");
+	FILE *file = fopen(path, "re");
 	int value = 0;
 
 	if (file) {
@@ -217,6 +217,16 @@ bool heaps_keep_mappings(void)
 		fclose(file);
 	}
 	return value == 'Y';
+}
+
+bool heaps_keep_mappings(void)
+{
+	return is_on("/sys/module/dma_heap_helpers/parameters/keep_mappings");
+}
+
+bool heaps_map_huge(void)
+{
+	return is_on("/sys/module/dma_heap_helpers/parameters/huge_mappings");
 }
 
 void usage_read(struct usage *usage, const char *heap)

@@ -111,6 +111,8 @@ long long heap_counter(const char *heap, const char *counter);
  * maintained only when it is owed: this can be switched off
  */
 bool heaps_keep_mappings(void);
+/* Whether PMDs map memory where they can: this too can be switched off */
+bool heaps_map_huge(void);
 
 void usage_read(struct usage *usage, const char *heap);
 bool usage_equal(const struct usage *a, const struct usage *b);

@@ -6,6 +6,7 @@
 #include "each_heap.h"
 
 #include <limits.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #define SEED	0x5eed
@@ -317,6 +318,69 @@ TEST_HEAP(out_of_step)
 	EXPECT_EQ(-1, buffer_differs(&buffer));
 	buffer_free(&buffer);
 	munmap(place, 2 * (buffer.size + 2 * page));
+}
+
+/* How much a PMD maps, 0 if they map nothing here */
+static size_t huge_size(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+			   "re");
+	size_t size = 0;
+
+	if (file) {
+		if (fscanf(file, "%zu", &size) != 1)
+			size = 0;
+		fclose(file);
+	}
+	return heaps_map_huge() ? size : 0;
+}
+
+/* How often this process had to wait for the kernel to map something */
+static long faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+static long faults_of_touching(const struct buffer *buffer)
+{
+	__u8 *mem = buffer->mem;
+	long before = faults();
+	size_t i;
+
+	for (i = 0; i < buffer->size; i += page_size())
+		mem[i] = 1;
+	return faults() - before;
+}
+
+/*
+ * Memory in one piece begins where a PMD can map it, also that of the second
+ * buffer: one fault for each PMD, and none for the rest
+ */
+TEST_HEAP(huge)
+{
+	const size_t huge = huge_size(), size = 2 * huge - page_size();
+	struct buffer first, second;
+
+	if (!huge)
+		SKIP(return, "PMDs map nothing here");
+	if (!(self->info.properties & DMA_HEAP_PROP_CONTIGUOUS))
+		SKIP(return, "memory is not in one piece");
+	/* What is kept may have been had when there was no better place */
+	forget_memory();
+	if (buffer_alloc(&first, self->heap, size))
+		SKIP(return, "no buffer of %zu bytes", size);
+	if (buffer_alloc(&second, self->heap, size))
+		SKIP(buffer_free(&first); return, "no two buffers of %zu bytes",
+		     size);
+
+	EXPECT_EQ(1, faults_of_touching(&first));
+	EXPECT_EQ(0, faults_of_touching(&first));
+	EXPECT_EQ(1, faults_of_touching(&second));
+	buffer_free(&second);
+	buffer_free(&first);
 }
 
 TEST_HEAP(outlives_descriptor)
