@@ -67,6 +67,10 @@ static struct dma_buf *cma_heap_allocate(struct dma_heap *heap,
 	struct heap_run *run;
 	LIST_HEAD(runs);
 
+	/* In vain, nothing that is kept should be given back */
+	if (len > cma_get_size(cma_heap->cma))
+		return ERR_PTR(-ENOMEM);
+
 	run = heap_cma_alloc(cma_heap->memory, len >> PAGE_SHIFT, align);
 	if (!run)
 		return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);

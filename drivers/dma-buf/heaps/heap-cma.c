@@ -60,8 +60,8 @@
 #define HEAP_CMA_STEP		max(1UL, SZ_128K / PAGE_SIZE)
 
 /* The size of a block, and of the largest request that shares one */
-#define HEAP_BLOCK_ORDER	6
-#define HEAP_BLOCK_PAGES	BIT(HEAP_BLOCK_ORDER)
+#define HEAP_BLOCK_ORDER	get_order(SZ_256K)
+#define HEAP_BLOCK_PAGES	(SZ_256K / PAGE_SIZE)
 #define HEAP_BLOCK_SMALL	(HEAP_BLOCK_PAGES / 4)
 
 static unsigned int cma_keep_ms = 10 * MSEC_PER_SEC;
@@ -138,14 +138,21 @@ EXPORT_SYMBOL_IF_KUNIT(heap_cma_keep_ms);
  * CMA
  */
 
+/*
+ * With @ask, what is kept is given back if the area has nothing else, as far as
+ * this kernel can ask. Without a warning: user space could fill the log with them.
+ */
 VISIBLE_IF_KUNIT struct page *
 heap_cma_alloc_pages(struct cma *cma, unsigned long nr_pages,
-		     unsigned int align_order)
+		     unsigned int align_order, bool ask)
 {
 	KUNIT_STATIC_STUB_REDIRECT(heap_cma_alloc_pages, cma, nr_pages,
-				   align_order);
+				   align_order, ask);
 
-	/* Without a warning: user space could fill the log with them */
+#ifdef CMA_HAS_RECLAIMERS
+	if (!ask)
+		return cma_try_alloc(cma, nr_pages, align_order, true);
+#endif
 	return cma_alloc(cma, nr_pages, align_order, true);
 }
 EXPORT_SYMBOL_IF_KUNIT(heap_cma_alloc_pages);
@@ -176,7 +183,7 @@ static struct heap_run *heap_run_create(struct heap_cma *area)
 {
 	struct heap_run *run;
 
-	run = kzalloc_obj(*run, GFP_KERNEL_ACCOUNT);
+	run = kzalloc_obj(*run, HEAP_GFP);
 	if (run)
 		run->area = area;
 	return run;
@@ -351,26 +358,19 @@ static void heap_cma_keep(struct heap_run *run, struct list_head *list)
 		cond_resched();
 }
 
-/*
- * The longest run of @list, and longer than @best, that has @most pages at most,
- * a multiple of @unit, and is aligned; @best if there is none
- */
-static struct heap_run *heap_cma_longest(const struct list_head *list,
-					 struct heap_run *best,
+/* A run of @list for heap_cma_take(), or NULL */
+static struct heap_run *heap_cma_fitting(const struct list_head *list,
 					 unsigned long most, unsigned long unit,
 					 unsigned int align_order)
 {
 	struct heap_run *run;
 
 	list_for_each_entry(run, list, node) {
-		if (best && best->nr_pages == most)
-			break;
 		if (run->nr_pages <= most && run->nr_pages % unit == 0 &&
-		    IS_ALIGNED(page_to_pfn(run->page), 1UL << align_order) &&
-		    (!best || run->nr_pages > best->nr_pages))
-			best = run;
+		    IS_ALIGNED(page_to_pfn(run->page), 1UL << align_order))
+			return run;
 	}
-	return best;
+	return NULL;
 }
 
 /**
@@ -382,7 +382,8 @@ static struct heap_run *heap_cma_longest(const struct list_head *list,
  *
  * Context: process context.
  *
- * Return: the longest that fits, as heap_cma_alloc_run() returns it, or NULL.
+ * Return: one that fits, and is zero if possible, as heap_cma_alloc_run() returns
+ * it, or NULL.
  */
 struct heap_run *heap_cma_take(struct heap_cma *area, unsigned long most,
 			       unsigned long unit, unsigned int align_order)
@@ -393,8 +394,9 @@ struct heap_run *heap_cma_take(struct heap_cma *area, unsigned long most,
 				   align_order);
 	guard(spinlock)(&area->lock);
 
-	run = heap_cma_longest(&area->clean, NULL, most, unit, align_order);
-	run = heap_cma_longest(&area->dirty, run, most, unit, align_order);
+	run = heap_cma_fitting(&area->clean, most, unit, align_order);
+	if (!run)
+		run = heap_cma_fitting(&area->dirty, most, unit, align_order);
 	if (run) {
 		list_del(&run->node);
 		heap_run_account(run, -run->nr_pages);
@@ -444,29 +446,6 @@ static bool heap_block_find(struct heap_run *run, unsigned long nr_pages,
 			return true;
 	}
 	return false;
-}
-
-/* Makes @run the first part of a new block */
-static bool heap_block_add(struct heap_run *run, unsigned long nr_pages,
-			   unsigned int align_order)
-{
-	struct heap_block *block;
-
-	block = kzalloc_obj(*block, GFP_KERNEL_ACCOUNT);
-	if (!block)
-		return false;
-
-	block->run = heap_cma_alloc_run(run->area, HEAP_BLOCK_PAGES,
-					HEAP_BLOCK_ORDER);
-	if (!block->run) {
-		kfree(block);
-		return false;
-	}
-
-	guard(spinlock)(&run->area->lock);
-
-	list_add(&block->node, &run->area->blocks);
-	return heap_block_cut(block, run, nr_pages, align_order);
 }
 
 /* Gives the pages back that no buffer has; returns how many */
@@ -539,13 +518,18 @@ static void heap_block_put(struct heap_run *run)
  * Allocating and freeing
  */
 
-/* Gives everything back that no buffer has; returns how many pages */
-VISIBLE_IF_KUNIT unsigned long heap_cma_give_back(struct heap_cma *area)
+/*
+ * Gives back what no buffer has, until that is @nr_pages at least; returns how many
+ * that is
+ */
+VISIBLE_IF_KUNIT unsigned long heap_cma_give_back(struct heap_cma *area,
+						  unsigned long nr_pages)
 {
 	unsigned long nr, count = 0;
 
-	while ((nr = heap_cma_release_step(area)) ||
-	       (nr = heap_block_release_first(area))) {
+	while (count < nr_pages &&
+	       ((nr = heap_cma_release_step(area)) ||
+		(nr = heap_block_release_first(area)))) {
 		count += nr;
 		cond_resched();
 	}
@@ -564,17 +548,75 @@ static bool heap_cma_wants_pmd(unsigned long nr_pages)
 	return nr_pages >> PMD_ORDER && waste <= nr_pages / 16;
 }
 
-/* As cma_alloc(), which may not be able to ask for what is kept */
+/*
+ * Pages that the area has; what is kept goes for them only if they cannot be had
+ * without, and only with @ask
+ */
 static struct page *heap_cma_find_pages(struct heap_cma *area,
 					unsigned long nr_pages,
-					unsigned int align_order)
+					unsigned int align_order, bool ask)
 {
-	struct page *page = heap_cma_alloc_pages(area->cma, nr_pages,
-						 align_order);
+	struct page *page = NULL;
 
-	if (!page && !fatal_signal_pending(current) && heap_cma_give_back(area))
-		page = heap_cma_alloc_pages(area->cma, nr_pages, align_order);
+	if (align_order < PMD_ORDER && heap_cma_wants_pmd(nr_pages))
+		page = heap_cma_alloc_pages(area->cma, nr_pages, PMD_ORDER,
+					    false);
+	do {
+		if (page || fatal_signal_pending(current))
+			break;
+		page = heap_cma_alloc_pages(area->cma, nr_pages, align_order,
+					    ask);
+	} while (!page && ask && heap_cma_give_back(area, nr_pages));
 	return page;
+}
+
+/* As heap_cma_alloc_run(), with @ask as for heap_cma_find_pages() */
+static struct heap_run *heap_cma_get_run(struct heap_cma *area,
+					 unsigned long nr_pages,
+					 unsigned int align_order, bool ask)
+{
+	struct heap_run *run;
+
+	run = heap_cma_take(area, nr_pages, nr_pages, align_order);
+	if (run)
+		return run;
+
+	run = heap_run_create(area);
+	if (!run)
+		return NULL;
+
+	run->nr_pages = nr_pages;
+	run->page = heap_cma_find_pages(area, nr_pages, align_order, ask);
+	if (!run->page) {
+		kfree(run);
+		return NULL;
+	}
+	return run;
+}
+
+/* Makes @run the first part of a new block */
+static bool heap_block_add(struct heap_run *run, unsigned long nr_pages,
+			   unsigned int align_order)
+{
+	struct heap_block *block;
+
+	/* Charged to nobody, since it is nobody's */
+	block = kzalloc_obj(*block, HEAP_GFP & ~__GFP_ACCOUNT);
+	if (!block)
+		return false;
+
+	/* Not worth anything that is kept: the request can do without it */
+	block->run = heap_cma_get_run(run->area, HEAP_BLOCK_PAGES,
+				      HEAP_BLOCK_ORDER, false);
+	if (!block->run) {
+		kfree(block);
+		return false;
+	}
+
+	guard(spinlock)(&run->area->lock);
+
+	list_add(&block->node, &run->area->blocks);
+	return heap_block_cut(block, run, nr_pages, align_order);
 }
 
 /**
@@ -593,29 +635,10 @@ struct heap_run *heap_cma_alloc_run(struct heap_cma *area,
 				    unsigned long nr_pages,
 				    unsigned int align_order)
 {
-	struct heap_run *run;
-
 	KUNIT_STATIC_STUB_REDIRECT(heap_cma_alloc_run, area, nr_pages,
 				   align_order);
 
-	run = heap_cma_take(area, nr_pages, nr_pages, align_order);
-	if (run)
-		return run;
-
-	run = heap_run_create(area);
-	if (!run)
-		return NULL;
-
-	run->nr_pages = nr_pages;
-	if (align_order < PMD_ORDER && heap_cma_wants_pmd(nr_pages))
-		run->page = heap_cma_find_pages(area, nr_pages, PMD_ORDER);
-	if (!run->page && !fatal_signal_pending(current))
-		run->page = heap_cma_find_pages(area, nr_pages, align_order);
-	if (!run->page) {
-		kfree(run);
-		return NULL;
-	}
-	return run;
+	return heap_cma_get_run(area, nr_pages, align_order, true);
 }
 EXPORT_SYMBOL_NS_GPL(heap_cma_alloc_run, "DMA_BUF_HEAP");
 
@@ -804,8 +827,10 @@ static unsigned long heap_cma_scan(struct shrinker *shrinker,
 		wanted = max(wanted, run->nr_pages);
 	spin_unlock(&area->lock);
 
-	while (count < wanted && (nr = heap_cma_release_step(area)))
+	while (count < wanted && (nr = heap_cma_release_step(area))) {
 		count += nr;
+		cond_resched();
+	}
 	sc->nr_scanned = count;
 	return count ?: SHRINK_STOP;
 }
@@ -814,10 +839,11 @@ static unsigned long heap_cma_scan(struct shrinker *shrinker,
  * Has cma_alloc() ask for memory before it fails; returns whether it will
  */
 #ifdef CMA_HAS_RECLAIMERS
-static unsigned long heap_cma_reclaim(struct cma_reclaimer *reclaimer)
+static unsigned long heap_cma_reclaim(struct cma_reclaimer *reclaimer,
+				      unsigned long nr_pages)
 {
 	return heap_cma_give_back(container_of(reclaimer, struct heap_cma,
-					       reclaimer));
+					       reclaimer), nr_pages);
 }
 
 static bool heap_cma_register(struct heap_cma *area)
@@ -930,7 +956,7 @@ static void __exit heap_cma_exit(void)
 		heap_cma_unregister(area);
 		shrinker_free(area->shrinker);
 		kthread_cancel_delayed_work_sync(&area->work);
-		heap_cma_give_back(area);
+		heap_cma_give_back(area, ULONG_MAX);
 		kfree(area);
 	}
 	if (heap_cma_worker)

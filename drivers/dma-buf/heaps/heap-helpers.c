@@ -123,12 +123,6 @@ struct heap_attachment {
 };
 
 /*
- * For what describes a buffer and its importers: charged to whoever asks, who
- * is told if there is no memory, and not somebody else killed or the log filled
- */
-#define HEAP_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
-
-/*
  * Making and giving up a buffer
  */
 

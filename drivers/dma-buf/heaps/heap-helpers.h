@@ -7,6 +7,7 @@
 
 #include <linux/atomic.h>
 #include <linux/dma-direction.h>
+#include <linux/gfp_types.h>
 #include <linux/iosys-map.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
@@ -22,6 +23,13 @@ struct device_node;
 struct heap_buffer;
 struct kthread_worker;
 struct module;
+
+/*
+ * For what describes buffers, their memory and their importers: charged to whoever
+ * asks, who is told if there is no memory, and not somebody else killed or the log
+ * filled
+ */
+#define HEAP_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /**
  * struct heap_extent - a physically contiguous piece of a buffer

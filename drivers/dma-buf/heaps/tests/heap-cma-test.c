@@ -32,7 +32,7 @@
 
 /* As heap-cma.c has them */
 #define STEP		(SZ_128K / PAGE_SIZE)
-#define BLOCK		64UL
+#define BLOCK		(SZ_256K / PAGE_SIZE)
 #define SMALL		(BLOCK / 4)
 
 #define DIRT		0x5a
@@ -47,7 +47,7 @@ struct fake_cma {
 };
 
 static struct page *fake_alloc_pages(struct cma *cma, unsigned long nr_pages,
-				     unsigned int align_order)
+				     unsigned int align_order, bool ask)
 {
 	struct fake_cma *fake = (struct fake_cma *)cma;
 	unsigned long first;
@@ -142,7 +142,7 @@ static unsigned long fake_taken(struct kunit *test)
 /* Expects that all can go back, and has it do so */
 static void expect_whole(struct kunit *test, struct heap_cma *area)
 {
-	heap_cma_give_back(area);
+	heap_cma_give_back(area, FAKE_PAGES);
 	KUNIT_EXPECT_EQ(test, heap_cma_kept(area), 0);
 	KUNIT_EXPECT_EQ(test, fake_taken(test), 0);
 }
@@ -273,7 +273,7 @@ static void test_zero_by_steps(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, run->cleared, zero);
 		KUNIT_EXPECT_EQ(test, filled(run, 0), zero);
 		clear_and_free_run(test, run);
-		heap_cma_give_back(area);
+		heap_cma_give_back(area, FAKE_PAGES);
 	}
 	KUNIT_EXPECT_FALSE(test, heap_cma_clear_step(area));
 	expect_whole(test, area);
@@ -333,6 +333,31 @@ static void test_room_is_made(struct kunit *test)
 	expect_whole(test, area);
 }
 
+/* No more of it goes than is needed, and none for what can be done without */
+static void test_little_is_given_back(struct kunit *test)
+{
+	struct heap_cma *area = fake_area(test, true);
+	struct fake_cma *fake = test->priv;
+	const unsigned long nr = 4 * STEP;
+	struct heap_run *run, *small;
+
+	used_run(test, area, nr);
+	bitmap_set(fake->taken, nr, FAKE_PAGES - nr);
+	run = heap_cma_alloc_run(area, STEP, 0);
+	KUNIT_ASSERT_NOT_NULL(test, run);
+	KUNIT_EXPECT_EQ(test, heap_cma_kept(area), nr - STEP);
+
+	/* A block would need more than there is, the page does not */
+	bitmap_clear(fake->taken, FAKE_PAGES - 1, 1);
+	small = heap_cma_alloc(area, 1, 0);
+	KUNIT_ASSERT_NOT_NULL(test, small);
+	KUNIT_EXPECT_EQ(test, heap_cma_kept(area), nr - STEP);
+	free_run(small);
+	free_run(run);
+	bitmap_clear(fake->taken, nr, FAKE_PAGES - 1 - nr);
+	expect_whole(test, area);
+}
+
 static void test_kept_for_a_time(struct kunit *test)
 {
 	struct heap_cma *area = fake_area(test, true);
@@ -370,7 +395,7 @@ static void test_nothing_is_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_taken(test), BLOCK);
 	free_run(run);
 	KUNIT_EXPECT_EQ(test, fake_taken(test), 0);
-	KUNIT_EXPECT_EQ(test, heap_cma_give_back(area), 0);
+	KUNIT_EXPECT_EQ(test, heap_cma_give_back(area, FAKE_PAGES), 0);
 }
 
 /* Room that fits is found also where it is not aligned to a PMD */
@@ -404,6 +429,28 @@ static void test_aligned_to_pmd(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_taken(test), 2);
 }
 
+/* Nothing that is kept goes for the sake of a PMD */
+static void test_pmd_is_not_asked_for(struct kunit *test)
+{
+	struct heap_cma *area = fake_area(test, true);
+	const unsigned long pmd = 1UL << PMD_ORDER;
+	struct fake_cma *fake = test->priv;
+	struct heap_run *run;
+
+	if (2 * pmd > FAKE_PAGES)
+		kunit_skip(test, "a PMD maps %lu pages", pmd);
+
+	used_run(test, area, 100);
+	bitmap_set(fake->taken, FAKE_PAGES - 1, 1);
+	run = heap_cma_alloc_run(area, pmd, 0);
+	KUNIT_ASSERT_NOT_NULL(test, run);
+	KUNIT_EXPECT_PTR_EQ(test, run->page, fake->pages + 100);
+	KUNIT_EXPECT_EQ(test, heap_cma_kept(area), 100);
+	free_run(run);
+	bitmap_clear(fake->taken, FAKE_PAGES - 1, 1);
+	expect_whole(test, area);
+}
+
 /* Any sizes, in any order; nobody has what another has */
 static void test_small_share(struct kunit *test)
 {
@@ -426,7 +473,7 @@ static void test_small_share(struct kunit *test)
 			continue;
 		}
 		if (n % 50 == 0)
-			heap_cma_give_back(area);
+			heap_cma_give_back(area, FAKE_PAGES);
 		runs[i] = heap_cma_alloc(area,
 					 1 + prandom_u32_state(&rnd) % SMALL,
 					 prandom_u32_state(&rnd) % 5);
@@ -572,9 +619,11 @@ static struct kunit_case heap_cma_cases[] = {
 	KUNIT_CASE(test_zero_by_steps),
 	KUNIT_CASE(test_killed),
 	KUNIT_CASE(test_room_is_made),
+	KUNIT_CASE(test_little_is_given_back),
 	KUNIT_CASE(test_kept_for_a_time),
 	KUNIT_CASE(test_nothing_is_kept),
 	KUNIT_CASE(test_aligned_to_pmd),
+	KUNIT_CASE(test_pmd_is_not_asked_for),
 	KUNIT_CASE(test_small_share),
 	KUNIT_CASE(test_blocks_are_few),
 	KUNIT_CASE(test_no_room_for_block),

@@ -41,14 +41,15 @@ void heap_pool_settle(struct heap_page_pool *pool);
 /* heaps/heap-cma.c */
 unsigned int heap_cma_keep_ms(void);
 struct page *heap_cma_alloc_pages(struct cma *cma, unsigned long nr_pages,
-				  unsigned int align_order);
+				  unsigned int align_order, bool ask);
 void heap_cma_release_pages(struct cma *cma, struct page *page,
 			    unsigned long nr_pages);
 void heap_cma_wake(struct heap_cma *area);
 struct heap_cma *heap_cma_create(struct cma *cma, bool keeps);
 bool heap_cma_clear_step(struct heap_cma *area);
 bool heap_cma_expire_step(struct heap_cma *area);
-unsigned long heap_cma_give_back(struct heap_cma *area);
+unsigned long heap_cma_give_back(struct heap_cma *area,
+				 unsigned long nr_pages);
 int heap_cma_clear(const struct list_head *runs);
 unsigned long heap_cma_kept(const struct heap_cma *area);
 
