@@ -633,7 +633,9 @@ static bool heap_buffer_take_dirty(struct heap_buffer *buffer)
 	bool in_use = heap_buffer_uses_caches(buffer);
 	bool dirty = READ_ONCE(buffer->dirty);
 
-	WRITE_ONCE(buffer->dirty, in_use);
+	/* Who says so from here on, without the lock, must not be forgotten */
+	if (dirty != in_use)
+		WRITE_ONCE(buffer->dirty, in_use);
 	return dirty || in_use;
 }
 
@@ -886,8 +888,8 @@ static void heap_attachment_pause(struct heap_buffer *buffer,
 
 	a->used = false;
 	buffer->snooping -= !a->maintained;
-	if (!a->maintained)
-		buffer->dirty |= wrote;
+	if (!a->maintained && wrote)
+		WRITE_ONCE(buffer->dirty, true);
 	else if (wrote && heap_buffer_uses_caches(buffer))
 		dma_sync_sgtable_for_cpu(a->dev, &a->mapping, a->dir);
 	else
