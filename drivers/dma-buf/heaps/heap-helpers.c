@@ -153,6 +153,7 @@ struct heap_buffer *heap_buffer_create(struct dma_heap *heap,
 	INIT_LIST_HEAD(&buffer->mapped);
 	/* What it was zeroed with may be in the caches alone */
 	buffer->dirty = true;
+	buffer->fresh = true;
 	return buffer;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_create, "DMA_BUF_HEAP");
@@ -640,6 +641,20 @@ static bool heap_buffer_take_dirty(struct heap_buffer *buffer)
 }
 
 /*
+ * The DMA API drops what caches have of memory that a device wrote. Here it does so
+ * after the device is done, whatever it did before; elsewhere it may do so only
+ * before, where it then must not be left out.
+ */
+#define HEAP_DROPS_AFTERWARDS \
+	(IS_ENABLED(CONFIG_ARM64) || IS_ENABLED(CONFIG_RISCV) || \
+	 IS_ENABLED(CONFIG_CPU_V6) || IS_ENABLED(CONFIG_CPU_V6K) || \
+	 IS_ENABLED(CONFIG_CPU_V7))
+
+/* Here it does not lose what the CPU has written if it does so before */
+#define HEAP_CLEANS_FIRST \
+	(IS_ENABLED(CONFIG_ARM64) || IS_ENABLED(CONFIG_RISCV))
+
+/*
  * Whether a mapping for @dev can stay: the device may see the memory at any time,
  * and sees it itself and not a copy
  */
@@ -648,6 +663,8 @@ static bool heap_buffer_can_keep(const struct heap_buffer *buffer,
 {
 	if (!keep_mappings || buffer->backing->access == HEAP_ACCESS_NONE ||
 	    (dev_is_pci(dev) && to_pci_dev(dev)->untrusted))
+		return false;
+	if (!HEAP_DROPS_AFTERWARDS && !dev_is_dma_coherent(dev))
 		return false;
 	if (use_dma_iommu(dev))
 		return true;
@@ -755,6 +772,42 @@ static void heap_unmap_table(const struct heap_buffer *buffer,
 				     a->dir, attrs);
 }
 
+/* Has the caches cleaned by the DMA API, which does so when it maps for a device */
+static int heap_attachment_clean(const struct heap_buffer *buffer,
+				 struct heap_attachment *a)
+{
+	int ret = heap_map_table(buffer, a, DMA_TO_DEVICE, 0);
+
+	if (ret)
+		return ret;
+
+	a->dir = DMA_TO_DEVICE;
+	heap_unmap_table(buffer, a, DMA_ATTR_SKIP_CPU_SYNC);
+	a->dir = DMA_NONE;
+	return 0;
+}
+
+/*
+ * Has the zeroes that a buffer begins with reach the memory, where to map it in
+ * @dir would drop them from the caches: a device that then writes nothing would
+ * leave what somebody had there before
+ */
+static int heap_attachment_keep_zeroes(struct heap_buffer *buffer,
+				       struct heap_attachment *a,
+				       enum dma_data_direction dir)
+{
+	int ret = 0;
+
+	if (!buffer->fresh || !heap_buffer_is_synced(buffer) ||
+	    dev_is_dma_coherent(a->dev))
+		return 0;
+
+	if (dir == DMA_FROM_DEVICE && !HEAP_CLEANS_FIRST)
+		ret = heap_attachment_clean(buffer, a);
+	buffer->fresh = ret;
+	return ret;
+}
+
 /* Maps what is not mapped */
 static int heap_attachment_map(struct dma_buf *dmabuf, struct heap_attachment *a,
 			       enum dma_data_direction dir)
@@ -771,10 +824,12 @@ static int heap_attachment_map(struct dma_buf *dmabuf, struct heap_attachment *a
 	else if (!heap_buffer_take_dirty(buffer))
 		attrs = DMA_ATTR_SKIP_CPU_SYNC;
 
-	ret = heap_map_table(buffer, a, dir, attrs);
+	ret = heap_attachment_keep_zeroes(buffer, a, dir) ?:
+	      heap_map_table(buffer, a, dir, attrs);
 	if (ret) {
 		/* Taken, but it may be that nothing was cleaned */
 		buffer->dirty = true;
+		buffer->fresh = true;
 		return ret;
 	}
 	a->dir = dir;

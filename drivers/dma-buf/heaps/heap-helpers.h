@@ -110,6 +110,8 @@ struct heap_backing {
  *		caches; under the same lock
  * @dirty:	the caches may have what the memory has not; becomes true at
  *		any time, and false under the same lock
+ * @fresh:	the zeroes that it began with may not have reached the memory; under
+ *		the same lock
  * @vmas:	how many mappings programs have; grows from 0 under the same lock
  * @max_extents: room in @extents
  * @nr_extents:	how many there are; constant once exported
@@ -125,6 +127,7 @@ struct heap_buffer {
 	unsigned int synced;
 	unsigned int snooping;
 	bool dirty;
+	bool fresh;
 	atomic_t vmas;
 	unsigned int max_extents;
 	unsigned int nr_extents;

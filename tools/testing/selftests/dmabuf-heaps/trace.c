@@ -6,6 +6,8 @@
 
 #include "each_heap.h"
 
+#include <sys/utsname.h>
+
 /*
  * How many units of the heap: distinct from what anybody else may allocate
  * meanwhile
@@ -200,6 +202,50 @@ TEST_DEVICE(mapping_stays)
 		SKIP(return, "the kernel does not tell how it maps this memory");
 	if (testdev_is_short(&import.info))
 		SKIP(return, "the device may have a copy, which does not stay");
+}
+
+/*
+ * Whether to map memory for a device that will write to it drops what the caches
+ * have of it, on processors such as this
+ */
+static bool drops_first(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && !strncmp(name.machine, "armv", 4);
+}
+
+/*
+ * The zeroes of a new buffer are written to memory before a mapping drops them, for
+ * a device that may then write nothing; that takes a mapping of its own, once
+ */
+TEST_DEVICE(zeroes_stay)
+{
+	struct import import;
+	int dmabuf, extra, count;
+
+	extra = drops_first() &&
+		wants_maintenance(_metadata, &self->info, self->dev);
+	if (_metadata->exit_code == KSFT_SKIP)
+		return;
+	if (trace_start(DMA_MAP, "dir >= 0"))
+		SKIP(return, "no events of the DMA API in this kernel");
+	dmabuf = heap_alloc(self->heap, page_size());
+	ASSERT_LE(0, dmabuf);
+	ASSERT_EQ(0, import_begin(&import, self->dev, dmabuf,
+				  DMA_BUF_TESTDEV_FROM_DEVICE));
+	count = trace_count(DMA_MAP);
+	if (count)
+		EXPECT_EQ(1 + extra, count);
+	ASSERT_EQ(0, import_detach(&import));
+
+	ASSERT_EQ(0, import_begin(&import, self->dev, dmabuf,
+				  DMA_BUF_TESTDEV_FROM_DEVICE));
+	EXPECT_EQ(count ? count + 1 : 0, trace_stop(DMA_MAP));
+	ASSERT_EQ(0, import_detach(&import));
+	close(dmabuf);
+	if (!count)
+		SKIP(return, "the kernel does not tell how it maps this memory");
 }
 
 int main(int argc, char **argv)
