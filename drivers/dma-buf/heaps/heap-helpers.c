@@ -1110,39 +1110,6 @@ static pgprot_t heap_vma_prot(const struct vm_area_struct *vma)
 }
 
 /*
- * Maps what has no PMD to itself together with its neighbours, as far as one PMD,
- * @vma, and the piece of memory reach: a fault costs more than all of these.
- */
-static vm_fault_t heap_buffer_fault(struct vm_fault *vmf)
-{
-	const struct heap_buffer *buffer = vmf->vma->vm_private_data;
-	size_t offset = (size_t)vmf->pgoff << PAGE_SHIFT;
-	unsigned int i = heap_buffer_find_extent(buffer, &offset);
-	unsigned long in_pmd = vmf->address & ~PMD_MASK;
-	unsigned long addr, end, pfn;
-	vm_fault_t ret = VM_FAULT_SIGBUS;
-
-	if (i == buffer->nr_extents)
-		return ret;
-
-	addr = vmf->address - min3(in_pmd, vmf->address - vmf->vma->vm_start,
-				   (unsigned long)offset);
-	end = vmf->address + min3(PMD_SIZE - in_pmd,
-				  vmf->vma->vm_end - vmf->address,
-				  (unsigned long)(buffer->extents[i].size - offset));
-	pfn = PHYS_PFN(buffer->extents[i].start + offset) -
-	      ((vmf->address - addr) >> PAGE_SHIFT);
-
-	for (; addr < end; addr += PAGE_SIZE) {
-		ret = vmf_insert_pfn_prot(vmf->vma, addr, pfn++,
-					  heap_vma_prot(vmf->vma));
-		if (ret != VM_FAULT_NOPAGE)
-			break;
-	}
-	return ret;
-}
-
-/*
  * Whether PMDs can map the memory when it is touched. How to cache what is not RAM
  * x86 knows only from a mapping that was made as a whole.
  */
@@ -1164,7 +1131,7 @@ static vm_fault_t heap_buffer_huge_fault(struct vm_fault *vmf,
 	size_t offset;
 	unsigned int i;
 
-	if (!heap_buffer_huge(buffer) || order != PMD_ORDER ||
+	if (!IS_ENABLED(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP) || order != PMD_ORDER ||
 	    addr < vmf->vma->vm_start ||
 	    vmf->vma->vm_end - addr < PMD_SIZE)
 		return VM_FAULT_FALLBACK;
@@ -1183,6 +1150,46 @@ static vm_fault_t heap_buffer_huge_fault(struct vm_fault *vmf,
 	return vmf_insert_pfn_pmd(vmf, pfn, vmf->vma->vm_flags & VM_WRITE);
 }
 
+/*
+ * Maps what has no PMD to itself together with its neighbours, as far as one PMD,
+ * @vma, and the piece of memory reach: a fault costs more than all of these. The
+ * fault comes here, too, if the program wants no huge pages, which these are not:
+ * a PMD that another thread is about to map must not become a table meanwhile.
+ */
+static vm_fault_t heap_buffer_fault(struct vm_fault *vmf)
+{
+	const struct heap_buffer *buffer = vmf->vma->vm_private_data;
+	size_t offset = (size_t)vmf->pgoff << PAGE_SHIFT;
+	unsigned int i = heap_buffer_find_extent(buffer, &offset);
+	unsigned long in_pmd = vmf->address & ~PMD_MASK;
+	unsigned long addr, end, pfn;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	if (i == buffer->nr_extents)
+		return ret;
+	if (pmd_none(pmdp_get_lockless(vmf->pmd))) {
+		ret = heap_buffer_huge_fault(vmf, PMD_ORDER);
+		if (ret != VM_FAULT_FALLBACK)
+			return ret;
+	}
+
+	addr = vmf->address - min3(in_pmd, vmf->address - vmf->vma->vm_start,
+				   (unsigned long)offset);
+	end = vmf->address + min3(PMD_SIZE - in_pmd,
+				  vmf->vma->vm_end - vmf->address,
+				  (unsigned long)(buffer->extents[i].size - offset));
+	pfn = PHYS_PFN(buffer->extents[i].start + offset) -
+	      ((vmf->address - addr) >> PAGE_SHIFT);
+
+	for (; addr < end; addr += PAGE_SIZE) {
+		ret = vmf_insert_pfn_prot(vmf->vma, addr, pfn++,
+					  heap_vma_prot(vmf->vma));
+		if (ret != VM_FAULT_NOPAGE)
+			break;
+	}
+	return ret;
+}
+
 /* Forked, or split: there is one mapping more */
 static void heap_buffer_vma_open(struct vm_area_struct *vma)
 {
@@ -1199,7 +1206,14 @@ static void heap_buffer_vma_close(struct vm_area_struct *vma)
 	atomic_dec_return_release(&buffer->vmas);
 }
 
+/* All is mapped from the start */
 static const struct vm_operations_struct heap_buffer_vm_ops = {
+	.open = heap_buffer_vma_open,
+	.close = heap_buffer_vma_close,
+};
+
+/* What PMDs can map is not */
+static const struct vm_operations_struct heap_buffer_huge_vm_ops = {
 	.open = heap_buffer_vma_open,
 	.close = heap_buffer_vma_close,
 	.fault = heap_buffer_fault,
@@ -1225,18 +1239,18 @@ static void heap_buffer_open_to_cpu(struct dma_buf *dmabuf)
 }
 
 /* Maps a piece of memory, except for what PMDs can map when it is touched */
-static int heap_map_piece(const struct heap_buffer *buffer,
-			  struct vm_area_struct *vma, unsigned long addr,
+static int heap_map_piece(struct vm_area_struct *vma, unsigned long addr,
 			  phys_addr_t start, size_t len)
 {
-	unsigned long huge = min(ALIGN(addr, PMD_SIZE) - addr, len);
-	unsigned long rest = min((addr + len) & ~PMD_MASK, len - huge);
+	unsigned long head = min(ALIGN(addr, PMD_SIZE) - addr, len);
+	unsigned long rest = min((addr + len) & ~PMD_MASK, len - head);
 	int ret;
 
-	if (!heap_buffer_huge(buffer) || !IS_ALIGNED(start - addr, PMD_SIZE))
+	if (vma->vm_ops != &heap_buffer_huge_vm_ops ||
+	    !IS_ALIGNED(start - addr, PMD_SIZE))
 		return heap_map_pages(vma, addr, start, len);
 
-	ret = heap_map_pages(vma, addr, start, huge);
+	ret = heap_map_pages(vma, addr, start, head);
 	return ret ?: heap_map_pages(vma, addr + len - rest,
 				     start + len - rest, rest);
 }
@@ -1255,7 +1269,7 @@ static int heap_map_vma(const struct heap_buffer *buffer,
 		const struct heap_extent *e = &buffer->extents[i];
 
 		len = min_t(size_t, e->size - offset, vma->vm_end - addr);
-		ret = heap_map_piece(buffer, vma, addr, e->start + offset, len);
+		ret = heap_map_piece(vma, addr, e->start + offset, len);
 		if (ret)
 			return ret;
 	}
@@ -1298,16 +1312,15 @@ int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	heap_buffer_open_to_cpu(dmabuf);
 	dma_resv_unlock(dmabuf->resv);
 
-	ret = heap_map_vma(buffer, vma);
-	if (ret) {
-		atomic_dec_return_release(&buffer->vmas);
-		return ret;
-	}
-
 	/* The dma-buf is there as long as a mapping of its file */
 	vma->vm_private_data = buffer;
-	vma->vm_ops = &heap_buffer_vm_ops;
-	return 0;
+	vma->vm_ops = heap_buffer_huge(buffer) ? &heap_buffer_huge_vm_ops :
+						 &heap_buffer_vm_ops;
+	ret = heap_map_vma(buffer, vma);
+	/* There is no other close */
+	if (ret)
+		heap_buffer_vma_close(vma);
+	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(heap_buffer_mmap, "DMA_BUF_HEAP");
 
