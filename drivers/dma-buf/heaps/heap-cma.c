@@ -13,7 +13,7 @@
  * That must not be at the expense of others. What is kept counts as reclaimable,
  * and a shrinker gives it back when memory is short. cma_alloc(), whoever calls
  * it, asks for it before it fails; where the kernel has no way to ask
- * (CMA_HAS_RECLAIMERS), nothing is kept.
+ * (CMA_HAS_RECLAIMERS), nothing is kept, and no parameter says for how long.
  *
  * Runs are zeroed and given back in small steps under the area's lock, and are
  * on its lists all the while. Hence whoever needs memory takes what there is, a
@@ -64,10 +64,14 @@
 #define HEAP_BLOCK_PAGES	(SZ_256K / PAGE_SIZE)
 #define HEAP_BLOCK_SMALL	(HEAP_BLOCK_PAGES / 4)
 
+#ifdef CMA_HAS_RECLAIMERS
 static unsigned int cma_keep_ms = 10 * MSEC_PER_SEC;
 module_param(cma_keep_ms, uint, 0644);
 MODULE_PARM_DESC(cma_keep_ms,
 		 "how long freed memory of a CMA area is kept for the next buffer, in ms; 0: not at all (10000)");
+#else
+static const unsigned int cma_keep_ms;
+#endif
 
 /**
  * struct heap_cma - what is kept of a CMA area
