@@ -3,7 +3,7 @@
 # the work is done by the scripts in tools/overlay.
 
 options := ARCH BASE KERNEL JOBS V TEST RUN FILES DTS APPEND MEM SMP TIMEOUT \
-	   QEMU_ARGS DEBUG MACHINE STOCK FLAVOUR CLIENTS HEAPS SIZES
+	   QEMU_ARGS DEBUG MACHINE STOCK FLAVOUR CLIENTS HEAPS SIZES WITHOUT
 
 # The scripts get the text as it was typed: a $ in RUN is the guest's.
 $(foreach o,$(options),$(eval override export $(o) := $$(value $(o))))

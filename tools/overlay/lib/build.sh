@@ -10,7 +10,7 @@ choose_flavour() {
 }
 
 # The variables that the functions below share, for ARCH, BASE, KERNEL, DEBUG,
-# STOCK, FLAVOUR
+# STOCK, WITHOUT, FLAVOUR
 set_build() {
 	[ "$DEBUG" = 0 ] || choose_flavour debug
 	[ "$STOCK" = 0 ] || choose_flavour bench
@@ -23,6 +23,7 @@ set_build() {
 		work=$mine/user-$(printf %s "$KERNEL" | sha256sum | cut -c1-12)
 	fi
 	[ "$STOCK" = 0 ] || work=$work-stock
+	[ -z "$WITHOUT" ] || work=$work-without-${WITHOUT%.patch}
 	tree=$work/tree
 	out=$work/out/$flavour
 	logs=$work/log

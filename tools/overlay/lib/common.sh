@@ -20,7 +20,7 @@ die() {
 : "${ARCH:=arm64}" "${BASE:=lts}" "${KERNEL:=}" "${JOBS:=$(nproc)}" "${V:=0}"
 : "${TEST:=}" "${RUN:=}" "${FILES:=}" "${DTS:=}" "${APPEND:=}" "${MEM:=1G}"
 : "${SMP:=2}" "${TIMEOUT:=}" "${QEMU_ARGS:=}" "${DEBUG:=0}" "${MACHINE:=virt}"
-: "${STOCK:=0}" "${CLIENTS:=0}"
+: "${STOCK:=0}" "${CLIENTS:=0}" "${WITHOUT:=}"
 # A line of configs/flavours, which DEBUG and STOCK choose
 : "${FLAVOUR:=plain}"
 
@@ -42,6 +42,8 @@ must_match FLAVOUR "$FLAVOUR" 'plain|debug|bench|clients' 'plain, debug, bench o
 must_match CLIENTS "$CLIENTS" '[01]' '1 for programs that use heaps, or 0'
 [ "$CLIENTS" = 0 ] ||
 	must_match ARCH "$ARCH" arm64 'arm64, since the programs of CLIENTS=1 are for that'
+[ -z "$WITHOUT" ] || grep -q "^$WITHOUT |" "$overlay/patches/series" ||
+	die "WITHOUT=$WITHOUT is not possible: give the name of a patch in tools/overlay/patches"
 must_match V "$V" '[01]' '1 for the output of every step, or 0'
 
 [ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] ||

@@ -171,7 +171,7 @@ stage_maintainers() {
 
 # The lines of patches/series that are meant for this kernel
 patch_list() {
-	grep -v '^#' "$overlay/patches/series" |
+	awk -v without="$WITHOUT" '!/^#/ && $1 != without' "$overlay/patches/series" |
 		if [ "$STOCK" = 1 ]; then laid_into_stock; else cat; fi
 }
 
