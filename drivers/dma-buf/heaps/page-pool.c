@@ -19,6 +19,10 @@
  * keeps as many as were needed in the time between two looks, so that an idle
  * machine soon has nothing in the pool, and no timer.
  *
+ * An order can have watermarks: if there are fewer blocks than the lowest, the
+ * thread makes new ones, of memory that is free anyway. When they were asked
+ * back, or there is none, it waits for the next look before it makes more.
+ *
  * Blocks are charged to a memory cgroup while they are in a buffer, and not
  * while they are in the pool.
  *
@@ -39,6 +43,7 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/shrinker.h>
 #include <linux/sizes.h>
@@ -58,6 +63,11 @@
 /* So many pages the thread zeroes at most before it looks what else to do */
 #define HEAP_POOL_STEP	(SZ_2M / PAGE_SIZE)
 
+/* Nobody has to give memory back for it, and no reserve is touched */
+#define HEAP_POOL_FILL_GFP						\
+	((GFP_HIGHUSER | __GFP_ZERO | __GFP_COMP | __GFP_NOMEMALLOC |	\
+	  __GFP_NOWARN | __GFP_THISNODE) & ~__GFP_RECLAIM)
+
 /* All blocks in a pool are in one of two states */
 enum heap_pool_state {
 	HEAP_POOL_DIRTY,
@@ -69,22 +79,26 @@ enum heap_pool_state {
  * struct heap_pool_list - the blocks of one node and order
  * @nid:	never changes
  * @order:	never changes
+ * @watermarks:	of this order; change at any time
  * @lock:	protects all that changes but @misses
  * @blocks:	by state
  * @nr:		how many blocks there are in each state; read without the lock
  *		to see if it is worth taking
  * @idle:	how many blocks were never needed since the last look
+ * @filling:	new ones are to be made; read without the lock
  * @hits:	blocks taken for buffers so far
  * @misses:	how often there was none to take
  */
 struct heap_pool_list {
 	int nid;
 	unsigned int order;
+	const struct heap_pool_watermarks *watermarks;
 	/* Not held while blocks are zeroed or freed */
 	spinlock_t lock;
 	struct list_head blocks[HEAP_POOL_STATES];
 	unsigned long nr[HEAP_POOL_STATES];
 	unsigned long idle;
+	bool filling;
 	unsigned long hits;
 	atomic_long_t misses;
 } ____cacheline_aligned_in_smp;
@@ -95,8 +109,9 @@ struct heap_pool_list {
  * @limits:	how many there may be; changes at any time
  * @worker:	the thread that zeroes them
  * @clean:	its work: zero what is dirty
- * @look:	its work: give back what is not needed; is pending while there
- *		are blocks
+ * @look:	its work: give back what is not needed, and see if there is too
+ *		little; is pending while there are blocks, or ought to be
+ * @fill:	its work: make new blocks
  * @shrinker:	gives them back under memory pressure
  * @debugfs:	directory with the pool's state
  * @nr_lists:	how many there are
@@ -108,6 +123,7 @@ struct heap_page_pool {
 	struct kthread_worker *worker;
 	struct kthread_work clean;
 	struct kthread_delayed_work look;
+	struct kthread_work fill;
 	struct shrinker *shrinker;
 	struct dentry *debugfs;
 	unsigned int nr_lists;
@@ -203,6 +219,33 @@ static int heap_pool_clear(const struct heap_page_pool *pool, struct page *page)
 }
 
 /**
+ * heap_page_pool_prepare - make a new block what blocks of the pool are
+ * @pool:	pool of the heap that it is for; its memory has a prepare()
+ * @page:	just allocated, and zeroed; it is freed if this fails
+ *
+ * To split the kernel's own mapping takes a page table, one for many blocks.
+ * If there is no other memory left it comes from the reserves, since the OOM
+ * killer would be called for it.
+ *
+ * Context: process context, may sleep.
+ *
+ * Return: 0, or an error.
+ */
+int heap_page_pool_prepare(struct heap_page_pool *pool, struct page *page)
+{
+	unsigned int flags;
+	int ret;
+
+	flags = memalloc_noreclaim_save();
+	ret = pool->memory->prepare(page);
+	memalloc_noreclaim_restore(flags);
+	if (ret)
+		heap_page_pool_discard(pool, page);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(heap_page_pool_prepare, "DMA_BUF_HEAP");
+
+/**
  * heap_page_pool_discard - give a block to the page allocator
  * @pool:	pool of the heap that it is from
  * @page:	not in the pool
@@ -231,7 +274,10 @@ static void heap_pool_discard_all(struct heap_page_pool *pool,
 	}
 }
 
-/* Takes up to @most blocks out of the pool and frees them; returns how many */
+/*
+ * Takes up to @most blocks out of the pool and frees them; returns how many.
+ * They are not replaced at once: who asked for the memory is to have it.
+ */
 static unsigned long heap_pool_release(struct heap_page_pool *pool,
 				       struct heap_pool_list *list,
 				       enum heap_pool_state state,
@@ -245,11 +291,31 @@ static unsigned long heap_pool_release(struct heap_page_pool *pool,
 
 	spin_lock(&list->lock);
 	nr = heap_pool_cut(list, state, most, zone, &blocks);
+	if (nr)
+		WRITE_ONCE(list->filling, false);
 	spin_unlock(&list->lock);
 
 	heap_pool_count_pages(list->nid, -(long)(nr << list->order));
 	heap_pool_discard_all(pool, &blocks);
 	return nr;
+}
+
+/* The same for more of them than are moved at once */
+static unsigned long heap_pool_release_many(struct heap_page_pool *pool,
+					    struct heap_pool_list *list,
+					    enum heap_pool_state state,
+					    unsigned long most)
+{
+	unsigned long done = 0, nr;
+
+	while (done < most) {
+		nr = heap_pool_release(pool, list, state, most - done,
+				       MAX_NR_ZONES);
+		if (!nr)
+			break;
+		done += nr;
+	}
+	return done;
 }
 
 /*
@@ -283,6 +349,21 @@ EXPORT_SYMBOL_IF_KUNIT(heap_pool_give_back);
 /*
  * The thread
  */
+
+/* Gives back what is above the watermark, what took no work first */
+static void heap_pool_trim(struct heap_page_pool *pool,
+			   struct heap_pool_list *list)
+{
+	unsigned long high = READ_ONCE(list->watermarks->high);
+	unsigned long nr = heap_pool_list_total(list);
+
+	if (!high || nr <= high)
+		return;
+
+	nr -= high;
+	nr -= heap_pool_release_many(pool, list, HEAP_POOL_DIRTY, nr);
+	heap_pool_release_many(pool, list, HEAP_POOL_ZEROED, nr);
+}
 
 /* Zeroes some dirty blocks. They count as in the pool meanwhile. */
 static void heap_pool_clean_some(struct heap_page_pool *pool,
@@ -327,7 +408,8 @@ static void heap_pool_look_later(struct heap_page_pool *pool)
 	unsigned int i;
 
 	for (i = 0; i < pool->nr_lists; i++) {
-		if (!heap_pool_list_total(&pool->lists[i]))
+		if (!heap_pool_list_total(&pool->lists[i]) &&
+		    !READ_ONCE(pool->lists[i].watermarks->low))
 			continue;
 		kthread_queue_delayed_work(pool->worker, &pool->look,
 					   msecs_to_jiffies(max(ms, 1U)));
@@ -344,6 +426,7 @@ static void heap_pool_clean_work(struct kthread_work *work)
 	for (i = 0; i < pool->nr_lists; i++) {
 		if (!READ_ONCE(pool->lists[i].nr[HEAP_POOL_DIRTY]))
 			continue;
+		heap_pool_trim(pool, &pool->lists[i]);
 		heap_pool_clean_some(pool, &pool->lists[i]);
 		/* What else there is to do comes first */
 		kthread_queue_work(pool->worker, work);
@@ -352,41 +435,110 @@ static void heap_pool_clean_work(struct kthread_work *work)
 	heap_pool_look_later(pool);
 }
 
-/* Waits until there is nothing to zero, and nothing is being zeroed */
-VISIBLE_IF_KUNIT void heap_pool_settle(struct heap_page_pool *pool)
+/* Returns a new block, ready to be used, or NULL if none is to be had freely */
+static struct page *heap_pool_new_block(struct heap_page_pool *pool, int nid,
+					unsigned int order)
+{
+	struct page *page;
+
+	if (heap_pool_room(pool, nid) < 1L << order)
+		return NULL;
+
+	page = alloc_pages_node(nid, HEAP_POOL_FILL_GFP, order);
+	if (page && pool->memory->prepare && heap_page_pool_prepare(pool, page))
+		return NULL;
+	return page;
+}
+
+/* Makes one block; if that is not possible, no more before the next look */
+static void heap_pool_fill_one(struct heap_page_pool *pool,
+			       struct heap_pool_list *list)
+{
+	unsigned long fill = READ_ONCE(list->watermarks->fill);
+	struct page *page = NULL;
+	LIST_HEAD(blocks);
+
+	if (heap_pool_list_total(list) < fill)
+		page = heap_pool_new_block(pool, list->nid, list->order);
+	if (page) {
+		list_add(&page->lru, &blocks);
+		heap_pool_count_pages(list->nid, 1L << list->order);
+		heap_pool_add(list, HEAP_POOL_ZEROED, &blocks, 1);
+	}
+
+	spin_lock(&list->lock);
+	if (!page || heap_pool_list_total(list) >= fill)
+		WRITE_ONCE(list->filling, false);
+	spin_unlock(&list->lock);
+}
+
+static void heap_pool_fill_work(struct kthread_work *work)
+{
+	struct heap_page_pool *pool =
+		container_of(work, struct heap_page_pool, fill);
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_lists; i++) {
+		if (!READ_ONCE(pool->lists[i].filling))
+			continue;
+		heap_pool_fill_one(pool, &pool->lists[i]);
+		/* What else there is to do comes first */
+		kthread_queue_work(pool->worker, work);
+		return;
+	}
+}
+
+static bool heap_pool_is_busy(const struct heap_page_pool *pool)
 {
 	unsigned int i;
 
-	for (i = 0; i < pool->nr_lists;) {
-		if (READ_ONCE(pool->lists[i].nr[HEAP_POOL_DIRTY]))
-			kthread_flush_worker(pool->worker);
-		else
-			i++;
+	for (i = 0; i < pool->nr_lists; i++) {
+		if (READ_ONCE(pool->lists[i].nr[HEAP_POOL_DIRTY]) ||
+		    READ_ONCE(pool->lists[i].filling))
+			return true;
 	}
+	return false;
+}
+
+/* Waits until there is nothing to zero or to fill, and nobody does it either */
+VISIBLE_IF_KUNIT void heap_pool_settle(struct heap_page_pool *pool)
+{
+	do {
+		kthread_flush_worker(pool->worker);
+	} while (heap_pool_is_busy(pool));
+	/* What the thread had in its hands */
 	kthread_flush_worker(pool->worker);
 }
 EXPORT_SYMBOL_IF_KUNIT(heap_pool_settle);
 
-/* Gives back what was not needed since the last look */
+/* Gives back what was not needed since the last look, and is not to stay */
 static void heap_pool_release_idle(struct heap_page_pool *pool,
 				   struct heap_pool_list *list)
 {
-	unsigned long idle, nr;
+	unsigned long stay = READ_ONCE(list->watermarks->fill);
+	unsigned long total, idle;
 
 	spin_lock(&list->lock);
-	idle = list->idle;
+	total = heap_pool_list_total(list);
+	idle = min(list->idle, total - min(total, stay));
 	spin_unlock(&list->lock);
 
-	while (idle) {
-		nr = heap_pool_release(pool, list, HEAP_POOL_ZEROED, idle,
-				       MAX_NR_ZONES);
-		if (!nr)
-			break;
-		idle -= min(nr, idle);
-	}
+	heap_pool_release_many(pool, list, HEAP_POOL_ZEROED, idle);
 
 	spin_lock(&list->lock);
 	list->idle = heap_pool_list_total(list);
+	spin_unlock(&list->lock);
+}
+
+/* Has the pool filled if it needs that */
+static void heap_pool_fill_if_low(struct heap_pool_list *list)
+{
+	if (!node_state(list->nid, N_MEMORY))
+		return;
+
+	spin_lock(&list->lock);
+	if (heap_pool_list_total(list) < READ_ONCE(list->watermarks->low))
+		WRITE_ONCE(list->filling, true);
 	spin_unlock(&list->lock);
 }
 
@@ -398,8 +550,10 @@ static void heap_pool_look_work(struct kthread_work *work)
 	long room;
 	int nid;
 
-	for (i = 0; i < pool->nr_lists; i++)
+	for (i = 0; i < pool->nr_lists; i++) {
+		heap_pool_trim(pool, &pool->lists[i]);
 		heap_pool_release_idle(pool, &pool->lists[i]);
+	}
 
 	for_each_node(nid) {
 		if (!atomic_long_read(&heap_pool_pages[nid]))
@@ -408,6 +562,10 @@ static void heap_pool_look_work(struct kthread_work *work)
 		if (room < 0)
 			heap_pool_give_back(pool, nid, -room, MAX_NR_ZONES);
 	}
+
+	for (i = 0; i < pool->nr_lists; i++)
+		heap_pool_fill_if_low(&pool->lists[i]);
+	kthread_queue_work(pool->worker, &pool->fill);
 	heap_pool_look_later(pool);
 }
 
@@ -438,22 +596,30 @@ static int heap_pool_node(void)
 	return nid;
 }
 
-/* Takes up to @most blocks of a list; returns how many */
+/*
+ * Takes up to @most blocks of a list; returns how many. If that leaves too few,
+ * the list is to be filled. If there were too few already, that is under way,
+ * or waits for the next look.
+ */
 static unsigned long heap_pool_take_from(struct heap_pool_list *list,
 					 unsigned long most,
 					 struct list_head *zeroed,
 					 struct list_head *dirty)
 {
-	unsigned long nr = 0;
+	unsigned long nr = 0, total, low;
 
 	/* Usually there are enough, or none at all */
 	if (heap_pool_list_total(list)) {
 		spin_lock(&list->lock);
+		total = heap_pool_list_total(list);
 		nr = heap_pool_cut(list, HEAP_POOL_ZEROED, most, MAX_NR_ZONES,
 				   zeroed);
 		nr += heap_pool_cut(list, HEAP_POOL_DIRTY, most - nr,
 				    MAX_NR_ZONES, dirty);
 		list->hits += nr;
+		low = READ_ONCE(list->watermarks->low);
+		if (total - nr < low && total >= low)
+			WRITE_ONCE(list->filling, true);
 		spin_unlock(&list->lock);
 	}
 	if (!nr)
@@ -505,6 +671,7 @@ static int heap_pool_make_ready(const struct heap_page_pool *pool,
 int heap_page_pool_take(struct heap_page_pool *pool, unsigned int order,
 			unsigned long most, gfp_t gfp, struct list_head *blocks)
 {
+	struct heap_pool_list *list;
 	int nid, nr, ret = 0;
 	LIST_HEAD(zeroed);
 	LIST_HEAD(dirty);
@@ -515,10 +682,12 @@ int heap_page_pool_take(struct heap_page_pool *pool, unsigned int order,
 	if (nid == NUMA_NO_NODE)
 		return 0;
 
-	nr = heap_pool_take_from(heap_pool_list(pool, nid, order), most,
-				 &zeroed, &dirty);
+	list = heap_pool_list(pool, nid, order);
+	nr = heap_pool_take_from(list, most, &zeroed, &dirty);
 	if (!nr)
 		return 0;
+	if (READ_ONCE(list->filling))
+		kthread_queue_work(pool->worker, &pool->fill);
 	heap_pool_count_pages(nid, -((long)nr << order));
 
 	nr = heap_pool_make_ready(pool, &zeroed, false, gfp, blocks, &ret);
@@ -629,7 +798,7 @@ unsigned long heap_page_pool_drain(struct heap_page_pool *pool)
 EXPORT_SYMBOL_NS_GPL(heap_page_pool_drain, "DMA_BUF_HEAP");
 
 /**
- * heap_page_pool_limit - apply limits that have changed
+ * heap_page_pool_limit - apply limits and watermarks that have changed
  * @pool:	the pool
  *
  * Context: process context.
@@ -674,7 +843,7 @@ static unsigned long heap_pool_shrink_scan(struct shrinker *shrinker,
  * debugfs
  */
 
-/* One line for each kind of block that was ever asked for */
+/* One line for each kind of block that was ever asked for, or is to be there */
 static int heap_pool_state_show(struct seq_file *m, void *unused)
 {
 	struct heap_page_pool *pool = m->private;
@@ -686,7 +855,8 @@ static int heap_pool_state_show(struct seq_file *m, void *unused)
 		long misses = atomic_long_read(&list->misses);
 
 		spin_lock(&list->lock);
-		if (misses || list->hits || heap_pool_list_total(list))
+		if (misses || list->hits || heap_pool_list_total(list) ||
+		    READ_ONCE(list->watermarks->low))
 			seq_printf(m, "%4d %5u %8lu %8lu %8lu %8ld\n",
 				   list->nid, list->order,
 				   list->nr[HEAP_POOL_ZEROED],
@@ -724,7 +894,8 @@ static void heap_pool_add_debugfs(struct heap_page_pool *pool, const char *name)
  * Making a pool
  */
 
-static void heap_pool_init_lists(struct heap_page_pool *pool)
+static void heap_pool_init_lists(struct heap_page_pool *pool,
+				 const struct heap_pool_watermarks *watermarks)
 {
 	enum heap_pool_state state;
 	unsigned int i;
@@ -734,6 +905,7 @@ static void heap_pool_init_lists(struct heap_page_pool *pool)
 
 		list->nid = i / NR_PAGE_ORDERS;
 		list->order = i % NR_PAGE_ORDERS;
+		list->watermarks = &watermarks[list->order];
 		spin_lock_init(&list->lock);
 		for (state = 0; state < HEAP_POOL_STATES; state++)
 			INIT_LIST_HEAD(&list->blocks[state]);
@@ -765,6 +937,8 @@ static int heap_pool_start(struct heap_page_pool *pool, const char *name)
  * @name:	of the heap
  * @memory:	what blocks are like; must outlive the pool
  * @limits:	on what is kept; the same for all pools; must outlive the pool
+ * @watermarks:	of each order, NR_PAGE_ORDERS of them; must outlive the pool,
+ *		which heeds them from the next heap_page_pool_limit() on
  *
  * Context: process context, may sleep.
  *
@@ -772,7 +946,8 @@ static int heap_pool_start(struct heap_page_pool *pool, const char *name)
  */
 struct heap_page_pool *
 heap_page_pool_create(const char *name, const struct heap_pool_memory *memory,
-		      const struct heap_pool_limits *limits)
+		      const struct heap_pool_limits *limits,
+		      const struct heap_pool_watermarks *watermarks)
 {
 	unsigned int nr_lists = nr_node_ids * NR_PAGE_ORDERS;
 	struct heap_page_pool *pool;
@@ -784,9 +959,10 @@ heap_page_pool_create(const char *name, const struct heap_pool_memory *memory,
 	pool->nr_lists = nr_lists;
 	pool->memory = memory;
 	pool->limits = limits;
-	heap_pool_init_lists(pool);
+	heap_pool_init_lists(pool, watermarks);
 	kthread_init_work(&pool->clean, heap_pool_clean_work);
 	kthread_init_delayed_work(&pool->look, heap_pool_look_work);
+	kthread_init_work(&pool->fill, heap_pool_fill_work);
 	if (heap_pool_start(pool, name)) {
 		heap_page_pool_destroy(pool);
 		return NULL;
@@ -810,9 +986,10 @@ void heap_page_pool_destroy(struct heap_page_pool *pool)
 	debugfs_remove(pool->debugfs);
 	shrinker_free(pool->shrinker);
 	if (pool->worker) {
-		/* In this order: the first queues the second */
+		/* In this order: each queues the next */
 		kthread_cancel_work_sync(&pool->clean);
 		kthread_cancel_delayed_work_sync(&pool->look);
+		kthread_cancel_work_sync(&pool->fill);
 		kthread_destroy_worker(pool->worker);
 	}
 	heap_page_pool_drain(pool);

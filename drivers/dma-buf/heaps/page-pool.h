@@ -22,6 +22,14 @@ struct heap_pool_memory {
 	unsigned int min_order;
 
 	/**
+	 * @prepare: make a new block, which is zeroed, what the heap needs
+	 *
+	 * Optional, for heap_page_pool_prepare(). Process context, may sleep.
+	 * If this fails, @restore is called all the same.
+	 */
+	int (*prepare)(struct page *page);
+
+	/**
 	 * @clear: zero a block that was in use
 	 *
 	 * Optional; heap_clear_pages() if absent. Process context, may sleep.
@@ -51,15 +59,33 @@ struct heap_pool_limits {
 	unsigned int idle_ms;
 };
 
+/**
+ * struct heap_pool_watermarks - how many blocks of one order lie ready
+ * @low:	with fewer, the pool makes new ones; 0 if it never does
+ * @fill:	until there are so many, and these stay even if nobody needs them
+ * @high:	what is more is given back at once; 0 if there are no watermarks
+ *
+ * On each node that has memory, blocks that are not zeroed yet included. @low
+ * is at most @fill, and @fill at most @high. The limits come first. They may
+ * change at any time, heap_page_pool_limit() then applies them.
+ */
+struct heap_pool_watermarks {
+	unsigned long low;
+	unsigned long fill;
+	unsigned long high;
+};
+
 struct heap_page_pool *
 heap_page_pool_create(const char *name, const struct heap_pool_memory *memory,
-		      const struct heap_pool_limits *limits);
+		      const struct heap_pool_limits *limits,
+		      const struct heap_pool_watermarks *watermarks);
 void heap_page_pool_destroy(struct heap_page_pool *pool);
 int heap_page_pool_take(struct heap_page_pool *pool, unsigned int order,
 			unsigned long most, gfp_t gfp,
 			struct list_head *blocks);
 void heap_page_pool_put(struct heap_page_pool *pool, struct list_head *blocks);
 void heap_page_pool_put_one(struct heap_page_pool *pool, struct page *page);
+int heap_page_pool_prepare(struct heap_page_pool *pool, struct page *page);
 void heap_page_pool_discard(struct heap_page_pool *pool, struct page *page);
 unsigned long heap_page_pool_drain(struct heap_page_pool *pool);
 void heap_page_pool_limit(struct heap_page_pool *pool);

@@ -17,9 +17,10 @@
 #include <linux/moduleparam.h>
 #include <linux/pgtable.h>
 #include <linux/platform_device.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/set_memory.h>
+#include <linux/sprintf.h>
+#include <linux/string.h>
 #include <linux/swiotlb.h>
 #include <uapi/linux/dma-heap.h>
 
@@ -44,9 +45,9 @@
  * @init:	prepares for such memory; -ENODEV if this machine has none;
  *		optional
  * @exit:	undoes @init; optional
- * @prepare:	makes a zeroed block such memory; optional
- * @memory:	what such blocks are like, for the pool; its restore() may be
- *		called also if @prepare failed
+ * @memory:	what blocks of such memory are like, for the pool
+ * @watermarks:	how many blocks lie ready in its own pool, by order; under the
+ *		module's parameter lock
  * @pool:	what is kept of buffers for those to come; NULL if there is no
  *		heap. May belong to another heap of the same memory
  * @owns_pool:	it does not; changes with @pool, under the module's parameter
@@ -60,8 +61,8 @@ struct system_heap {
 	u64 properties;
 	int (*init)(void);
 	void (*exit)(void);
-	int (*prepare)(struct page *page);
 	struct heap_pool_memory memory;
+	struct heap_pool_watermarks watermarks[NR_PAGE_ORDERS];
 	struct heap_page_pool *pool;
 	bool owns_pool;
 	struct dma_heap *heap;
@@ -88,26 +89,6 @@ static gfp_t system_heap_gfp(unsigned int order)
 }
 
 /*
- * Makes a zeroed block the heap's kind of memory. To split the kernel's own
- * mapping takes a page table, one for many blocks. If there is no other memory
- * left it comes from the reserves, since the OOM killer would be called for it.
- */
-static int system_heap_prepare_block(const struct system_heap *sys,
-				     struct page *page)
-{
-	unsigned int flags;
-	int ret;
-
-	if (!sys->prepare)
-		return 0;
-
-	flags = memalloc_noreclaim_save();
-	ret = sys->prepare(page);
-	memalloc_noreclaim_restore(flags);
-	return ret;
-}
-
-/*
  * Puts a new block on @blocks. Returns 1; 0 if there is none of that order; or
  * an error.
  */
@@ -125,11 +106,10 @@ static int system_heap_new_block(const struct system_heap *sys,
 	if (!page)
 		return 0;
 
-	ret = system_heap_prepare_block(sys, page);
-	if (ret) {
-		heap_page_pool_discard(sys->pool, page);
+	ret = sys->memory.prepare ? heap_page_pool_prepare(sys->pool, page) : 0;
+	if (ret)
 		return ret;
-	}
+
 	list_add_tail(&page->lru, blocks);
 	return 1;
 }
@@ -547,9 +527,9 @@ static struct system_heap system_heaps[] = {
 			      DMA_HEAP_PROP_ZEROED,
 		.init = system_heap_uncached_init,
 		.exit = system_heap_uncached_exit,
-		.prepare = system_heap_uncached_prepare,
 		.memory = {
 			.min_order = SYSTEM_HEAP_UNCACHED_POOL_ORDER,
+			.prepare = system_heap_uncached_prepare,
 			.clear = system_heap_uncached_clear,
 			.restore = system_heap_uncached_restore,
 		},
@@ -569,8 +549,8 @@ static struct system_heap system_heaps[] = {
 			      DMA_HEAP_PROP_CPU_MAPPABLE |
 			      DMA_HEAP_PROP_ZEROED,
 		.init = system_heap_cc_init,
-		.prepare = system_heap_cc_prepare,
 		.memory = {
+			.prepare = system_heap_cc_prepare,
 			.restore = system_heap_cc_restore,
 		},
 	},
@@ -578,7 +558,7 @@ static struct system_heap system_heaps[] = {
 };
 
 /*
- * What pools keep. Both parameters are under the module's parameter lock, and so
+ * What pools keep. All parameters are under the module's parameter lock, and so
  * are the pools that they are for.
  */
 static struct heap_pool_limits system_heap_limits = {
@@ -616,6 +596,95 @@ static int system_heap_set_idle_ms(const char *val,
 	return ret;
 }
 
+/* The heap of this name, if it has a pool of its own where it exists */
+static struct system_heap *system_heap_of_pool(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+		if (system_heaps[i].ops != &system_heap_contiguous_ops &&
+		    !strcmp(system_heaps[i].name, name))
+			return &system_heaps[i];
+	}
+	return NULL;
+}
+
+/*
+ * Reads HEAP:ORDER:LOW/FILL/HIGH, or several of that with commas between them,
+ * and sets the watermarks if @set. Nothing is allocated: a command line is read
+ * before that is possible. Returns 0, or -EINVAL if something is wrong.
+ */
+static int system_heap_read_watermarks(const char *text, bool set)
+{
+	struct heap_pool_watermarks marks;
+	struct system_heap *sys;
+	unsigned int order;
+	char name[32];
+	int len;
+
+	if (sysfs_streq(text, ""))
+		return 0;
+
+	do {
+		len = 0;
+		if (sscanf(text, "%31[^:]:%u:%lu/%lu/%lu%n", name, &order,
+			   &marks.low, &marks.fill, &marks.high, &len) != 5)
+			return -EINVAL;
+
+		sys = system_heap_of_pool(name);
+		if (!sys || order < sys->memory.min_order ||
+		    order > MAX_PAGE_ORDER || marks.low > marks.fill ||
+		    marks.fill > marks.high || !marks.high)
+			return -EINVAL;
+
+		if (set)
+			sys->watermarks[order] = marks;
+		text += len;
+	} while (*text++ == ',');
+
+	return sysfs_streq(text - 1, "") ? 0 : -EINVAL;
+}
+
+/* Orders that are not named have no watermarks any more */
+static int system_heap_set_watermarks(const char *val,
+				      const struct kernel_param *kp)
+{
+	int ret = system_heap_read_watermarks(val, false);
+	unsigned int i;
+
+	if (ret)
+		return ret;
+
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++)
+		memset(system_heaps[i].watermarks, 0,
+		       sizeof(system_heaps[i].watermarks));
+	system_heap_read_watermarks(val, true);
+	system_heap_limit_pools();
+	return 0;
+}
+
+/* The same as it is written */
+static int system_heap_get_watermarks(char *buffer,
+				      const struct kernel_param *kp)
+{
+	const struct heap_pool_watermarks *marks;
+	unsigned int i, order;
+	int len = 0;
+
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+		for (order = 0; order < NR_PAGE_ORDERS; order++) {
+			marks = &system_heaps[i].watermarks[order];
+			if (!marks->high)
+				continue;
+			len += scnprintf(buffer + len, PAGE_SIZE - len,
+					 "%s%s:%u:%lu/%lu/%lu", len ? "," : "",
+					 system_heaps[i].name, order,
+					 marks->low, marks->fill, marks->high);
+		}
+	}
+	return len + scnprintf(buffer + len, PAGE_SIZE - len, "\n");
+}
+
 static const struct kernel_param_ops system_heap_percent_ops = {
 	.set = system_heap_set_percent,
 	.get = param_get_uint,
@@ -624,6 +693,11 @@ static const struct kernel_param_ops system_heap_percent_ops = {
 static const struct kernel_param_ops system_heap_idle_ms_ops = {
 	.set = system_heap_set_idle_ms,
 	.get = param_get_uint,
+};
+
+static const struct kernel_param_ops system_heap_watermarks_ops = {
+	.set = system_heap_set_watermarks,
+	.get = system_heap_get_watermarks,
 };
 
 module_param_cb(pool_percent, &system_heap_percent_ops,
@@ -636,6 +710,10 @@ module_param_cb(pool_idle_ms, &system_heap_idle_ms_ops,
 __MODULE_PARM_TYPE(pool_idle_ms, "uint");
 MODULE_PARM_DESC(pool_idle_ms,
 		 "Give back what was kept and not needed for so many milliseconds (default: 10000)");
+module_param_cb(pool_watermarks, &system_heap_watermarks_ops, NULL, 0644);
+__MODULE_PARM_TYPE(pool_watermarks, "string");
+MODULE_PARM_DESC(pool_watermarks,
+		 "Keep blocks of an order ready in a heap's pool, as HEAP:ORDER:LOW/FILL/HIGH,...: with fewer than LOW make new ones until there are FILL, above HIGH give them back (default: none)");
 
 /* Empties all pools; returns how many pages that gave */
 static unsigned long system_heap_drain_pools(void)
@@ -659,13 +737,15 @@ static int system_heap_add_pool(struct system_heap *sys)
 		return 0;
 	}
 	pool = heap_page_pool_create(sys->name, &sys->memory,
-				     &system_heap_limits);
+				     &system_heap_limits, sys->watermarks);
 	if (!pool)
 		return -ENOMEM;
 
 	kernel_param_lock(THIS_MODULE);
 	sys->pool = pool;
 	sys->owns_pool = true;
+	/* It may be wanted filled from the beginning */
+	heap_page_pool_limit(pool);
 	kernel_param_unlock(THIS_MODULE);
 	return 0;
 }

@@ -33,6 +33,7 @@
 static struct test_pool {
 	struct heap_page_pool *pool;
 	struct heap_pool_limits limits;
+	struct heap_pool_watermarks watermarks[NR_PAGE_ORDERS];
 	/* The one that is not the pool's thread */
 	struct task_struct *task;
 	/* The thread waits, before it zeroes */
@@ -41,10 +42,18 @@ static struct test_pool {
 	struct completion proceed;
 	/* To zero fails for the test after so many blocks, -1: for ever well */
 	int clear_well;
+	bool prepare_fails;
+	atomic_t prepared;
 	bool restore_fails;
 	atomic_t restored;
 	struct completion given_back;
 } tp;
+
+static int test_prepare(struct page *page)
+{
+	atomic_inc(&tp.prepared);
+	return READ_ONCE(tp.prepare_fails) ? -EIO : 0;
+}
 
 static int test_clear(struct page *page)
 {
@@ -70,6 +79,7 @@ static int test_restore(struct page *page)
 
 static const struct heap_pool_memory test_memory = {
 	.min_order = TEST_ORDER - 1,
+	.prepare = test_prepare,
 	.clear = test_clear,
 	.restore = test_restore,
 };
@@ -108,15 +118,21 @@ static void test_free_zeroed(struct kunit *test, struct list_head *blocks)
 	}
 }
 
-/* Takes all there are, at most 64, and expects that they are @nr, and zero */
-static void test_take(struct kunit *test, int nr)
+/* Takes up to @most, and expects that they are @nr, and zero */
+static void test_take_most(struct kunit *test, unsigned long most, int nr)
 {
 	LIST_HEAD(blocks);
 
-	KUNIT_EXPECT_EQ(test, heap_page_pool_take(tp.pool, TEST_ORDER, 64,
+	KUNIT_EXPECT_EQ(test, heap_page_pool_take(tp.pool, TEST_ORDER, most,
 						  GFP_KERNEL, &blocks), nr);
 	KUNIT_EXPECT_EQ(test, list_count_nodes(&blocks), nr);
 	test_free_zeroed(test, &blocks);
+}
+
+/* Takes all there are, at most 64, and expects that they are @nr, and zero */
+static void test_take(struct kunit *test, int nr)
+{
+	test_take_most(test, 64, nr);
 }
 
 /*
@@ -250,6 +266,115 @@ static void test_idle_goes_by_itself(struct kunit *test)
 	test_take(test, 0);
 }
 
+/* Waits until the pool is as these want it, as far as that is possible */
+static void test_watermarks(unsigned long low, unsigned long fill,
+			    unsigned long high)
+{
+	tp.watermarks[TEST_ORDER] = (struct heap_pool_watermarks) {
+		.low = low,
+		.fill = fill,
+		.high = high,
+	};
+	heap_page_pool_limit(tp.pool);
+	heap_pool_settle(tp.pool);
+}
+
+static void test_filled_when_low(struct kunit *test)
+{
+	test_watermarks(2, 6, 8);
+	KUNIT_EXPECT_GE(test, atomic_read(&tp.prepared), 6);
+	/* Nothing is left for the one who takes them */
+	tp.clear_well = 0;
+	test_take_most(test, 4, 4);
+	/* There are just enough still */
+	heap_pool_settle(tp.pool);
+	test_take(test, 2);
+	/* Now there are not */
+	heap_pool_settle(tp.pool);
+	test_take(test, 6);
+
+	tp.clear_well = -1;
+	heap_pool_settle(tp.pool);
+	test_watermarks(0, 0, 0);
+	test_take(test, 6);
+	heap_pool_settle(tp.pool);
+	test_take(test, 0);
+}
+
+static void test_above_high_goes_at_once(struct kunit *test)
+{
+	test_watermarks(0, 0, 3);
+	test_put(test, 5);
+	heap_pool_settle(tp.pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&tp.restored), 2);
+
+	/* What is zeroed goes too if there is nothing else */
+	test_watermarks(0, 0, 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&tp.restored), 4);
+	test_take(test, 1);
+}
+
+static void test_filled_stays_if_idle(struct kunit *test)
+{
+	int i;
+
+	tp.limits.idle_ms = 20;
+	test_watermarks(1, 2, 8);
+	test_put(test, 3);
+	for (i = 0; i < 3; i++)
+		KUNIT_ASSERT_NE(test,
+				wait_for_completion_timeout(&tp.given_back,
+							    TEST_PATIENCE), 0);
+	heap_pool_settle(tp.pool);
+	KUNIT_EXPECT_EQ(test, atomic_read(&tp.restored), 3);
+	test_take(test, 2);
+}
+
+/* Who asked for the memory is to have it; a look comes later */
+static void test_not_filled_after_reclaim(struct kunit *test)
+{
+	unsigned long block = 1 << TEST_ORDER;
+
+	test_watermarks(2, 4, 4);
+	KUNIT_EXPECT_EQ(test, heap_pool_give_back(tp.pool, numa_mem_id(),
+						  ULONG_MAX, MAX_NR_ZONES),
+			4 * block);
+	heap_pool_settle(tp.pool);
+	test_take(test, 0);
+
+	heap_page_pool_limit(tp.pool);
+	heap_pool_settle(tp.pool);
+	test_take(test, 4);
+}
+
+static void test_not_filled_above_limit(struct kunit *test)
+{
+	tp.limits.percent = 0;
+	test_watermarks(2, 4, 4);
+	test_take(test, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&tp.prepared), 0);
+}
+
+static void test_filling_fails(struct kunit *test)
+{
+	WRITE_ONCE(tp.prepare_fails, true);
+	test_watermarks(2, 4, 4);
+	KUNIT_EXPECT_GE(test, atomic_read(&tp.prepared), 1);
+	/* Nothing is lost */
+	KUNIT_EXPECT_EQ(test, atomic_read(&tp.restored),
+			atomic_read(&tp.prepared));
+	test_take(test, 0);
+}
+
+/* The pool goes while the thread fills it */
+static void test_filling_interrupted(struct kunit *test)
+{
+	tp.watermarks[TEST_ORDER].low = 256;
+	tp.watermarks[TEST_ORDER].fill = 256;
+	tp.watermarks[TEST_ORDER].high = 256;
+	heap_page_pool_limit(tp.pool);
+}
+
 /* Memory that cannot be made ordinary again is not given to anybody */
 static void test_not_restored(struct kunit *test)
 {
@@ -275,7 +400,8 @@ static int page_pool_test_init(struct kunit *test)
 	init_completion(&tp.given_back);
 	/* All memory is from one node */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
-	tp.pool = heap_page_pool_create("kunit", &test_memory, &tp.limits);
+	tp.pool = heap_page_pool_create("kunit", &test_memory, &tp.limits,
+					tp.watermarks);
 	return tp.pool ? 0 : -ENOMEM;
 }
 
@@ -294,6 +420,13 @@ static struct kunit_case page_pool_cases[] = {
 	KUNIT_CASE(test_dirty_goes_first),
 	KUNIT_CASE(test_limits),
 	KUNIT_CASE(test_idle_goes_by_itself),
+	KUNIT_CASE(test_filled_when_low),
+	KUNIT_CASE(test_above_high_goes_at_once),
+	KUNIT_CASE(test_filled_stays_if_idle),
+	KUNIT_CASE(test_not_filled_after_reclaim),
+	KUNIT_CASE(test_not_filled_above_limit),
+	KUNIT_CASE(test_filling_fails),
+	KUNIT_CASE(test_filling_interrupted),
 	KUNIT_CASE(test_not_restored),
 	{}
 };
