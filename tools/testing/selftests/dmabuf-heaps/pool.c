@@ -15,6 +15,9 @@
 #define STATE_DIR	"/sys/kernel/debug/dma_heap"
 #define LIMIT_DIR	"/sys/module/system_heap/parameters"
 
+/* Of blocks that all pools keep */
+#define ORDER		4
+
 /* One block of the largest kind, or what a heap gives in one piece */
 #define BLOCK		(2 * MIB)
 
@@ -120,18 +123,22 @@ static void prepare(struct __test_metadata *_metadata, const char *heap)
 {
 	limit(_metadata, "pool_percent", "25");
 	limit(_metadata, "pool_idle_ms", "1000000");
+	limit(_metadata, "pool_watermarks", "\n");
 	drain(_metadata, heap);
 }
 
-/* Waits until the pool has at least and at most so many bytes, none of them dirty */
-static bool await_kept(const char *heap, size_t least, size_t most)
+/*
+ * Waits until the pool has at least and at most so many bytes of a node, none of
+ * them dirty
+ */
+static bool await_kept_on(const char *heap, int node, size_t least, size_t most)
 {
 	struct state state;
 	size_t bytes;
 	int tries;
 
 	for (tries = 0; tries < PATIENCE * 50; tries++) {
-		state_read(&state, heap);
+		state_read_node(&state, heap, node);
 		bytes = state.zeroed * page_size();
 		if (!state.dirty && bytes >= least && bytes <= most)
 			return true;
@@ -140,6 +147,11 @@ static bool await_kept(const char *heap, size_t least, size_t most)
 	ksft_print_msg("the pool has %zu bytes that are zeroed, %lld pages that are not\n",
 		       bytes, state.dirty);
 	return false;
+}
+
+static bool await_kept(const char *heap, size_t least, size_t most)
+{
+	return await_kept_on(heap, ANY_NODE, least, most);
 }
 
 /* Puts so many bytes into the pool */
@@ -243,6 +255,134 @@ TEST_HEAP(bad_limits_are_refused)
 	EXPECT_EQ(-1, write_file(LIMIT_DIR "/pool_percent", "101"));
 	EXPECT_EQ(-1, write_file(LIMIT_DIR "/pool_percent", "-1"));
 	EXPECT_EQ(-1, write_file(LIMIT_DIR "/pool_idle_ms", "0"));
+}
+
+/* Stays on the processor that it runs on, and returns of which node that is */
+static int stay_here(void)
+{
+	unsigned int cpu = 0, node = 0;
+	cpu_set_t set;
+
+	syscall(__NR_getcpu, &cpu, &node, NULL);
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	return node;
+}
+
+/* Sets those of ORDER */
+static void watermarks(struct __test_metadata *_metadata, const char *heap,
+		       const char *marks)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s:%d:%s\n", pool_of(heap), ORDER, marks);
+	limit(_metadata, "pool_watermarks", text);
+}
+
+/* Blocks lie ready before anybody asked, and as many as are wanted */
+TEST_HEAP(watermarks_are_kept)
+{
+	size_t block = page_size() << ORDER;
+	const char *name = variant->name;
+	struct buffer buffers[5];
+	struct state before, now;
+	int node, i;
+
+	if (heap_fit(self->heap, block) != block)
+		SKIP(return, "this heap's buffers are small");
+	node = stay_here();
+	prepare(_metadata, name);
+	watermarks(_metadata, name, "2/6/8");
+	ASSERT_TRUE(await_kept_on(name, node, 6 * block, 6 * block));
+
+	/* The fifth is one too many */
+	state_read(&before, name);
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(0, buffer_alloc(&buffers[i], self->heap, block));
+		EXPECT_EQ(-1, buffer_differs(&buffers[i]));
+		EXPECT_EQ(0, buffer_fill(&buffers[i], i));
+	}
+	state_read(&now, name);
+	EXPECT_EQ(before.hits + 5, now.hits);
+	ASSERT_TRUE(await_kept_on(name, node, 6 * block, 6 * block));
+
+	/* Three of these are too many */
+	for (i = 0; i < 5; i++)
+		buffer_free(&buffers[i]);
+	ASSERT_TRUE(await_kept_on(name, node, 8 * block, 8 * block));
+
+	limit(_metadata, "pool_idle_ms", "100");
+	ASSERT_TRUE(await_kept_on(name, node, 6 * block, 6 * block));
+	limit(_metadata, "pool_watermarks", "\n");
+	EXPECT_TRUE(await_kept(name, 0, 0));
+}
+
+/* What it is filled with goes under pressure, and is not more than the limit */
+TEST_HEAP(watermarks_yield)
+{
+	size_t block = page_size() << ORDER;
+	const char *name = variant->name;
+	int node = stay_here();
+
+	prepare(_metadata, name);
+	watermarks(_metadata, name, "4/4/4");
+	ASSERT_TRUE(await_kept_on(name, node, 4 * block, 4 * block));
+	drain(_metadata, name);
+	/* To write it again has the pool looked after at once */
+	watermarks(_metadata, name, "4/4/4");
+	ASSERT_TRUE(await_kept_on(name, node, 4 * block, 4 * block));
+	limit(_metadata, "pool_percent", "0");
+	EXPECT_TRUE(await_kept(name, 0, 0));
+}
+
+static void read_watermarks(char text[4096])
+{
+	FILE *file = fopen(LIMIT_DIR "/pool_watermarks", "re");
+
+	if (!file || !fgets(text, 4096, file))
+		text[0] = '\0';
+	if (file)
+		fclose(file);
+}
+
+TEST_HEAP(bad_watermarks_are_refused)
+{
+	static const char * const bad[] = {
+		"system",
+		"system:9",
+		"system:9:8",
+		"system:9:8/8",
+		"system:9:8,8,8",
+		"system:9:8/8/8x",
+		"system:9:8/8/8,",
+		"system:9:8/8/8 system:8:8/8/8",
+		"system:9:-1/8/8",
+		"system:9:9/8/8",
+		"system:9:8/9/8",
+		"system:9:0/0/0",
+		"system:0:8/8/8",
+		"system:99:8/8/8",
+		"nothing:9:8/8/8",
+		"system-contiguous:9:8/8/8",
+		":9:8/8/8",
+	};
+	static const char good[] = "system:4:1/2/3,system:5:0/0/4\n";
+	char text[4096];
+	unsigned int i;
+
+	prepare(_metadata, variant->name);
+	limit(_metadata, "pool_watermarks", good);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_EQ(-1, write_file(LIMIT_DIR "/pool_watermarks", bad[i]))
+			TH_LOG("%s", bad[i]);
+		EXPECT_EQ(EINVAL, errno);
+		read_watermarks(text);
+		EXPECT_STREQ(good, text);
+	}
+	limit(_metadata, "pool_watermarks", "\n");
+	read_watermarks(text);
+	EXPECT_STREQ("\n", text);
 }
 
 /* Of all that there is, in pages, as nobody but pools counts here */
@@ -379,7 +519,7 @@ TEST_HEAP(near_to_the_caller)
 }
 
 /* The limits as they were before */
-static char old_percent[32], old_idle_ms[32];
+static char old_percent[32], old_idle_ms[32], old_watermarks[4096];
 
 static void limit_read(const char *name, char value[32])
 {
@@ -397,6 +537,7 @@ static void restore_limits(void)
 {
 	write_file(LIMIT_DIR "/pool_percent", old_percent);
 	write_file(LIMIT_DIR "/pool_idle_ms", old_idle_ms);
+	write_file(LIMIT_DIR "/pool_watermarks", old_watermarks);
 }
 
 int main(int argc, char **argv)
@@ -415,6 +556,7 @@ int main(int argc, char **argv)
 		ksft_exit_skip("no heap has a pool in " STATE_DIR "\n");
 	limit_read("pool_percent", old_percent);
 	limit_read("pool_idle_ms", old_idle_ms);
+	read_watermarks(old_watermarks);
 	/* The harness does not return */
 	atexit(restore_limits);
 	return test_harness_run(argc, argv);
