@@ -48,6 +48,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/swap.h>
 #include <linux/vmstat.h>
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -835,6 +836,8 @@ static unsigned long heap_cma_scan(struct shrinker *shrinker,
 		count += nr;
 		cond_resched();
 	}
+	/* Reclaim would think that it got nothing */
+	mm_account_reclaimed_pages(count);
 	sc->nr_scanned = count;
 	return count ?: SHRINK_STOP;
 }

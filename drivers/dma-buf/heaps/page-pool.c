@@ -49,6 +49,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/swap.h>
 #include <linux/topology.h>
 #include <linux/vmstat.h>
 #include <kunit/visibility.h>
@@ -827,14 +828,22 @@ static unsigned long heap_pool_shrink_count(struct shrinker *shrinker,
 	return nr_pages ?: SHRINK_EMPTY;
 }
 
-/* Memory that the one who needs some cannot use would be given back in vain */
+/*
+ * Memory that the one who needs some cannot use would be given back in vain. What
+ * kswapd does is for all zones, whatever it says.
+ */
 static unsigned long heap_pool_shrink_scan(struct shrinker *shrinker,
 					   struct shrink_control *sc)
 {
+	enum zone_type zone = gfp_zone(sc->gfp_mask);
 	unsigned long freed;
 
+	if (current_is_kswapd())
+		zone = MAX_NR_ZONES;
 	freed = heap_pool_give_back(shrinker->private_data, sc->nid,
-				    sc->nr_to_scan, gfp_zone(sc->gfp_mask));
+				    sc->nr_to_scan, zone);
+	/* Reclaim would think that it got nothing */
+	mm_account_reclaimed_pages(freed);
 	sc->nr_scanned = max(freed, sc->nr_scanned);
 	return freed ?: SHRINK_STOP;
 }
