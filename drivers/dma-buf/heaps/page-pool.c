@@ -604,6 +604,7 @@ static int heap_pool_node(void)
  */
 static unsigned long heap_pool_take_from(struct heap_pool_list *list,
 					 unsigned long most,
+					 enum zone_type zone,
 					 struct list_head *zeroed,
 					 struct list_head *dirty)
 {
@@ -613,10 +614,9 @@ static unsigned long heap_pool_take_from(struct heap_pool_list *list,
 	if (heap_pool_list_total(list)) {
 		spin_lock(&list->lock);
 		total = heap_pool_list_total(list);
-		nr = heap_pool_cut(list, HEAP_POOL_ZEROED, most, MAX_NR_ZONES,
-				   zeroed);
-		nr += heap_pool_cut(list, HEAP_POOL_DIRTY, most - nr,
-				    MAX_NR_ZONES, dirty);
+		nr = heap_pool_cut(list, HEAP_POOL_ZEROED, most, zone, zeroed);
+		nr += heap_pool_cut(list, HEAP_POOL_DIRTY, most - nr, zone,
+				    dirty);
 		list->hits += nr;
 		low = READ_ONCE(list->watermarks->low);
 		if (total - nr < low && total >= low)
@@ -631,7 +631,8 @@ static unsigned long heap_pool_take_from(struct heap_pool_list *list,
 /*
  * Charges blocks to the caller, and zeroes them if they are @dirty, and moves
  * them to @ready, until that fails. Returns how many those are; *@ret is set if
- * the caller was killed.
+ * the caller was killed. The caller's cgroup may have to make room, which is not
+ * as dear as to make a block.
  */
 static int heap_pool_make_ready(const struct heap_page_pool *pool,
 				struct list_head *blocks, bool dirty, gfp_t gfp,
@@ -642,7 +643,8 @@ static int heap_pool_make_ready(const struct heap_page_pool *pool,
 
 	list_for_each_entry_safe(page, next, blocks, lru) {
 		if (gfp & __GFP_ACCOUNT &&
-		    memcg_kmem_charge_page(page, gfp, compound_order(page)))
+		    memcg_kmem_charge_page(page, gfp | __GFP_DIRECT_RECLAIM,
+					   compound_order(page)))
 			break;
 		if (dirty) {
 			*ret = heap_pool_clear(pool, page);
@@ -655,12 +657,29 @@ static int heap_pool_make_ready(const struct heap_page_pool *pool,
 	return nr;
 }
 
+/* Puts blocks back that the caller may not have, zeroed as they are */
+static void heap_pool_untake(struct heap_page_pool *pool,
+			     struct heap_pool_list *list,
+			     struct list_head *zeroed)
+{
+	unsigned long nr = list_count_nodes(zeroed);
+
+	if (!nr)
+		return;
+
+	heap_pool_count_pages(list->nid, nr << list->order);
+	heap_pool_add(list, HEAP_POOL_ZEROED, zeroed, nr);
+	/* For what comes after it: the last look may have seen none */
+	kthread_queue_work(pool->worker, &pool->clean);
+}
+
 /**
  * heap_page_pool_take - take blocks for a buffer
  * @pool:	the pool
  * @order:	of the blocks
  * @most:	how many at most
- * @gfp:	charged to the caller's memory cgroup as this says
+ * @gfp:	in which zones they are, and whether they are charged to the caller's
+ *		memory cgroup
  * @blocks:	to whose end they are put
  *
  * Context: process context, may sleep.
@@ -684,7 +703,7 @@ int heap_page_pool_take(struct heap_page_pool *pool, unsigned int order,
 		return 0;
 
 	list = heap_pool_list(pool, nid, order);
-	nr = heap_pool_take_from(list, most, &zeroed, &dirty);
+	nr = heap_pool_take_from(list, most, gfp_zone(gfp), &zeroed, &dirty);
 	if (!nr)
 		return 0;
 	if (READ_ONCE(list->filling))
@@ -694,8 +713,8 @@ int heap_page_pool_take(struct heap_page_pool *pool, unsigned int order,
 	nr = heap_pool_make_ready(pool, &zeroed, false, gfp, blocks, &ret);
 	nr += heap_pool_make_ready(pool, &dirty, true, gfp, blocks, &ret);
 
-	list_splice_tail(&dirty, &zeroed);
-	heap_page_pool_put(pool, &zeroed);
+	heap_pool_untake(pool, list, &zeroed);
+	heap_page_pool_put(pool, &dirty);
 	return ret ?: nr;
 }
 EXPORT_SYMBOL_NS_GPL(heap_page_pool_take, "DMA_BUF_HEAP");

@@ -12,6 +12,7 @@
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/log2.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -89,20 +90,36 @@ static gfp_t system_heap_gfp(unsigned int order)
 }
 
 /*
+ * A new block, charged if @gfp says so. If it is not to be had otherwise, pools
+ * are drained for it with @drain: reclaim does not find all that they have. Not
+ * for one who may not be charged: that would not help him.
+ */
+static struct page *system_heap_alloc_pages(gfp_t gfp, unsigned int order,
+					    bool drain)
+{
+	struct page *page = alloc_pages(gfp & ~__GFP_ACCOUNT, order);
+
+	if (!page && drain && system_heap_drain_pools())
+		page = alloc_pages(gfp & ~__GFP_ACCOUNT, order);
+	if (page && gfp & __GFP_ACCOUNT &&
+	    memcg_kmem_charge_page(page, gfp, order)) {
+		__free_pages(page, order);
+		return NULL;
+	}
+	return page;
+}
+
+/*
  * Puts a new block on @blocks. Returns 1; 0 if there is none of that order; or
  * an error.
  */
 static int system_heap_new_block(const struct system_heap *sys,
 				 unsigned int order, struct list_head *blocks)
 {
-	gfp_t gfp = system_heap_gfp(order);
 	struct page *page;
 	int ret;
 
-	page = alloc_pages(gfp, order);
-	/* Reclaim does not find all that pools have, and nothing must fail for it */
-	if (!page && !order && system_heap_drain_pools())
-		page = alloc_pages(gfp, order);
+	page = system_heap_alloc_pages(system_heap_gfp(order), order, !order);
 	if (!page)
 		return 0;
 
@@ -280,6 +297,22 @@ static gfp_t system_heap_contiguous_gfp(void)
 	return mem_accounting ? gfp | __GFP_ACCOUNT : gfp;
 }
 
+/* As system_heap_alloc_pages(), for what need not be a power of two */
+static struct page *system_heap_alloc_exact(size_t len, gfp_t gfp)
+{
+	void *run = alloc_pages_exact(len, gfp), *uncharged;
+
+	if (run)
+		return virt_to_page(run);
+
+	uncharged = alloc_pages_exact(len, gfp & ~__GFP_ACCOUNT);
+	if (uncharged)
+		free_pages_exact(uncharged, len);
+	else if (system_heap_drain_pools())
+		run = alloc_pages_exact(len, gfp);
+	return run ? virt_to_page(run) : NULL;
+}
+
 /*
  * Takes zeroed pages in a row: one block, which may come from the pool, if they
  * are as many as a block has. Returns NULL if there are none, or an error.
@@ -290,20 +323,17 @@ static struct page *system_heap_contiguous_take(const struct system_heap *sys,
 	gfp_t gfp = system_heap_contiguous_gfp();
 	unsigned int order = get_order(len);
 	LIST_HEAD(blocks);
-	void *run;
 	int nr;
 
-	if (len != PAGE_SIZE << order) {
-		run = alloc_pages_exact(len, gfp);
-		return run ? virt_to_page(run) : NULL;
-	}
+	if (len != PAGE_SIZE << order)
+		return system_heap_alloc_exact(len, gfp);
 
 	nr = heap_page_pool_take(sys->pool, order, 1, gfp, &blocks);
 	if (nr < 0)
 		return ERR_PTR(nr);
 	if (nr)
 		return list_first_entry(&blocks, struct page, lru);
-	return alloc_pages(gfp | __GFP_COMP, order);
+	return system_heap_alloc_pages(gfp | __GFP_COMP, order, true);
 }
 
 static struct dma_buf *
@@ -322,8 +352,6 @@ system_heap_contiguous_allocate(struct dma_heap *heap, unsigned long len,
 		return ERR_PTR(-ENOMEM);
 
 	page = system_heap_contiguous_take(sys, len);
-	if (!page && system_heap_drain_pools())
-		page = system_heap_contiguous_take(sys, len);
 	if (IS_ERR_OR_NULL(page)) {
 		heap_buffer_destroy(buffer);
 		return ERR_PTR(fatal_signal_pending(current) ? -EINTR : -ENOMEM);
