@@ -38,6 +38,7 @@
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
+#include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
@@ -60,6 +61,12 @@
 
 /* So many blocks are moved at most while a lock is held */
 #define HEAP_POOL_BATCH	64UL
+
+/*
+ * Larger blocks are not kept: while one is being zeroed, which can take long on a
+ * busy machine, nobody else can have it
+ */
+#define HEAP_POOL_MAX_ORDER	ilog2(SZ_32M / PAGE_SIZE)
 
 /* So many pages the thread zeroes at most before it looks what else to do */
 #define HEAP_POOL_STEP	(SZ_2M / PAGE_SIZE)
@@ -181,23 +188,23 @@ static void heap_pool_add(struct heap_pool_list *list,
 }
 
 /*
- * Moves up to @most blocks, HEAP_POOL_BATCH at the most, to the end of @blocks,
- * and returns how many. Those in a zone above @zone stay, and go to the end, so
- * that the next search starts with others.
+ * Moves up to @most blocks to the end of @blocks, and returns how many; it looks at
+ * no more than HEAP_POOL_BATCH. Those in a zone above @zone stay, and go to the
+ * end, so that the next search starts with others.
  */
 static unsigned long heap_pool_cut(struct heap_pool_list *list,
 				   enum heap_pool_state state,
 				   unsigned long most, enum zone_type zone,
 				   struct list_head *blocks)
 {
+	unsigned long looks = min(list->nr[state], HEAP_POOL_BATCH);
 	struct page *page, *next;
 	unsigned long nr = 0;
 
 	lockdep_assert_held(&list->lock);
 
-	most = min3(most, list->nr[state], HEAP_POOL_BATCH);
 	list_for_each_entry_safe(page, next, &list->blocks[state], lru) {
-		if (!most--)
+		if (nr == most || !looks--)
 			break;
 		if (page_zonenum(page) > zone) {
 			list_move_tail(&page->lru, &list->blocks[state]);
@@ -747,7 +754,8 @@ static unsigned long heap_pool_cut_run(struct list_head *blocks,
  * @pool:	pool of the heap that they are from
  * @blocks:	zeroed or not, of any order; empty afterwards
  *
- * What is too small, or more than the limit, goes to the page allocator.
+ * What is too small or too large, or more than the limit, goes to the page
+ * allocator.
  *
  * Context: process context, may sleep.
  */
@@ -762,7 +770,8 @@ void heap_page_pool_put(struct heap_page_pool *pool, struct list_head *blocks)
 		LIST_HEAD(run);
 		long nr = 0;
 
-		if (order >= pool->memory->min_order)
+		if (order >= pool->memory->min_order &&
+		    order <= HEAP_POOL_MAX_ORDER)
 			nr = heap_pool_room(pool, nid) >> order;
 		if (nr <= 0) {
 			list_del(&page->lru);
