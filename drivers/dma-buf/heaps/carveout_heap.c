@@ -6,16 +6,17 @@
 
 #define pr_fmt(fmt) "carveout_heap: " fmt
 
+#include <linux/align.h>
 #include <linux/cleanup.h>
 #include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
+#include <linux/find.h>
 #include <linux/genalloc.h>
 #include <linux/kref.h>
 #include <linux/list.h>
-#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -170,40 +171,13 @@ static const struct {
 };
 
 /*
- * Whether @len bytes are to begin where a PMD does, so that PMDs can map them: if
- * the region holds as many such buffers then
- */
-static bool carveout_wants_pmd(const struct carveout *carveout,
-			       unsigned long len)
-{
-	size_t before = min_t(size_t, -carveout->start & ~PMD_MASK,
-			      carveout->size);
-	size_t room = carveout->size - before;
-
-	return len >= PMD_SIZE && len <= room &&
-	       (room - len) / ALIGN(len, PMD_SIZE) + 1 == carveout->size / len;
-}
-
-/* Returns an address of the pool, or 0 */
-static unsigned long carveout_find(struct carveout *carveout, unsigned long len)
-{
-	struct genpool_data_align align = { .align = PMD_SIZE };
-	unsigned long addr = 0;
-
-	if (carveout_wants_pmd(carveout, len))
-		addr = gen_pool_alloc_algo(carveout->pool, len,
-					   gen_pool_first_fit_align, &align);
-	return addr ?: gen_pool_alloc(carveout->pool, len);
-}
-
-/*
  * Takes @len bytes into @buffer, zeroed if a CPU may touch them. Returns
  * -ENOMEM if there is no such run, -EINTR if the caller was killed.
  */
 static int carveout_heap_take(struct carveout *carveout,
 			      struct heap_buffer *buffer, unsigned long len)
 {
-	unsigned long addr = carveout_find(carveout, len);
+	unsigned long addr = gen_pool_alloc(carveout->pool, len);
 
 	if (!addr)
 		return -ENOMEM;
@@ -259,6 +233,31 @@ static const struct dma_heap_ops carveout_heap_ops = {
 	.accounted = true,
 };
 
+/*
+ * As gen_pool_best_fit(), which takes the shortest gap that fits. A small buffer
+ * gets its end, and a large one the side on which it begins where a PMD does, if
+ * there is one: large buffers of whole PMDs do so then, and nothing is lost for it.
+ */
+static unsigned long carveout_fit(unsigned long *map, unsigned long size,
+				  unsigned long start, unsigned int nr,
+				  void *data, struct gen_pool *pool,
+				  unsigned long start_addr)
+{
+	unsigned long base = start_addr >> PAGE_SHIFT, first, last;
+
+	first = gen_pool_best_fit(map, size, start, nr, data, pool, start_addr);
+	if (first >= size)
+		return first;
+
+	last = find_next_bit(map, size, first + nr) - nr;
+	if (nr < 1UL << PMD_ORDER)
+		return last;
+	if (!IS_ALIGNED(base + first, 1UL << PMD_ORDER) &&
+	    IS_ALIGNED(base + last, 1UL << PMD_ORDER))
+		return last;
+	return first;
+}
+
 /* A pool of @size bytes from @base on, all free, or NULL */
 static struct gen_pool *carveout_pool_create(unsigned long base, size_t size)
 {
@@ -267,7 +266,7 @@ static struct gen_pool *carveout_pool_create(unsigned long base, size_t size)
 	if (!pool)
 		return NULL;
 	/* Small buffers shall fill gaps and leave long runs whole */
-	gen_pool_set_algo(pool, gen_pool_best_fit, NULL);
+	gen_pool_set_algo(pool, carveout_fit, NULL);
 
 	if (gen_pool_add(pool, base, size, NUMA_NO_NODE)) {
 		gen_pool_destroy(pool);
