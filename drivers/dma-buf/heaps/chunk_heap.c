@@ -57,7 +57,7 @@ struct chunk_heap {
 };
 
 /*
- * Takes @nr_chunks chunks, in the longest runs to be had, and puts these on
+ * Takes @nr_chunks chunks, in long runs if these are to be had, and puts them on
  * @runs. Returns how many, or -ENOMEM, or -EINTR if the caller was killed; @runs
  * is the caller's to give back then too.
  *
@@ -74,18 +74,23 @@ static int chunk_heap_take_runs(const struct chunk_heap *chunk_heap,
 {
 	unsigned int align_order = chunk_heap->align_order;
 	unsigned int order = chunk_heap->order;
-	unsigned long most = nr_chunks;
+	unsigned long most = nr_chunks, unit;
 	int count = 0, waits = 0;
 	struct heap_run *run;
 
 	lockdep_assert_held(&chunk_heap->gathering);
 
-	while (nr_chunks &&
-	       (run = heap_cma_take(chunk_heap->area, nr_chunks << order,
-				    1UL << order, order))) {
-		list_add_tail(&run->node, runs);
-		nr_chunks -= run->nr_pages >> order;
-		count++;
+	/* One that is all of it, else what fits */
+	for (unit = nr_chunks << order; nr_chunks; unit = 1UL << order) {
+		run = heap_cma_take(chunk_heap->area, nr_chunks << order, unit,
+				    order);
+		if (run) {
+			list_add_tail(&run->node, runs);
+			nr_chunks -= run->nr_pages >> order;
+			count++;
+		} else if (unit == 1UL << order) {
+			break;
+		}
 	}
 
 	while (nr_chunks) {
