@@ -273,7 +273,6 @@ struct kthread_worker *heap_start_worker(const char *name)
 	wake_up_process(worker->task);
 	return worker;
 }
-EXPORT_SYMBOL_NS_GPL(heap_start_worker, "DMA_BUF_HEAP");
 
 /*
  * Maps memory that is not in the linear map, for heap_unremap(). Returns
@@ -594,7 +593,9 @@ static int heap_map_resources(struct device *dev,
  * - A mapping stays when the importer unmaps it, until it detaches or maps in
  *   another direction: it is never wider than what the importer asked for last.
  *   It does not stay for a device that is not trusted, for memory that is
- *   protected, and where the DMA API has memory of its own in between.
+ *   protected, where the DMA API has memory of its own in between, and for a
+ *   device that goes past caches which it does not drop afterwards
+ *   (HEAP_DROPS_AFTERWARDS).
  *
  * - For a device that goes past the caches, these are cleaned when it maps, but
  *   only if they may have what the memory has not (&heap_buffer.dirty): someone
@@ -1164,10 +1165,15 @@ static vm_fault_t heap_buffer_fault(struct vm_fault *vmf)
 	unsigned long in_pmd = vmf->address & ~PMD_MASK;
 	unsigned long addr, end, pfn;
 	vm_fault_t ret = VM_FAULT_SIGBUS;
+	pmd_t pmd;
 
 	if (i == buffer->nr_extents)
 		return ret;
-	if (pmd_none(pmdp_get_lockless(vmf->pmd))) {
+	/* Another thread was faster */
+	pmd = pmdp_get_lockless(vmf->pmd);
+	if (pmd_trans_huge(pmd))
+		return VM_FAULT_NOPAGE;
+	if (pmd_none(pmd)) {
 		ret = heap_buffer_huge_fault(vmf, PMD_ORDER);
 		if (ret != VM_FAULT_FALLBACK)
 			return ret;
