@@ -17,8 +17,8 @@
  *
  * Runs are zeroed and given back in small steps under the area's lock, and are
  * on its lists all the while. Hence whoever needs memory takes what there is, a
- * run that is half zeroed, or gives back together with others, and never waits
- * for a thread that has something in hand.
+ * run that is half zeroed, or gives back together with others, and waits for a
+ * thread no longer than it takes to zero a step.
  *
  * Small requests share blocks, since it costs as much to allocate one page from
  * an area as to allocate many. A block is a run that lives as long as the last
@@ -326,8 +326,8 @@ static void heap_cma_work(struct kthread_work *work)
 }
 
 /*
- * Has the worker look after what is kept, but not at once: it might run in place
- * of the one who freed, however low its priority
+ * Has the worker look after what is kept, but not at once: who frees several
+ * buffers need not wake it for each
  */
 VISIBLE_IF_KUNIT void heap_cma_wake(struct heap_cma *area)
 {

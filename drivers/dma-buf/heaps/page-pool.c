@@ -38,7 +38,6 @@
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
-#include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
@@ -62,16 +61,10 @@
 /* So many blocks are moved at most while a lock is held */
 #define HEAP_POOL_BATCH	64UL
 
-/*
- * Larger blocks are not kept: while one is being zeroed, which can take long on a
- * busy machine, nobody else can have it
- */
-#define HEAP_POOL_MAX_ORDER	ilog2(SZ_32M / PAGE_SIZE)
-
 /* So many pages the thread zeroes at most before it looks what else to do */
 #define HEAP_POOL_STEP	(SZ_2M / PAGE_SIZE)
 
-/* Nobody has to give memory back for it, and no reserve is touched */
+/* Nobody has to give memory back for blocks, and they are not from reserves */
 #define HEAP_POOL_FILL_GFP						\
 	((GFP_HIGHUSER | __GFP_ZERO | __GFP_COMP | __GFP_NOMEMALLOC |	\
 	  __GFP_NOWARN | __GFP_THISNODE) & ~__GFP_RECLAIM)
@@ -703,7 +696,7 @@ int heap_page_pool_take(struct heap_page_pool *pool, unsigned int order,
 	LIST_HEAD(zeroed);
 	LIST_HEAD(dirty);
 
-	if (order < pool->memory->min_order)
+	if (order < pool->memory->min_order || order > HEAP_POOL_MAX_ORDER)
 		return 0;
 	nid = heap_pool_node();
 	if (nid == NUMA_NO_NODE)

@@ -6,10 +6,20 @@
 #define _DMA_HEAP_PAGE_POOL_H
 
 #include <linux/gfp_types.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/mmzone.h>
+#include <linux/sizes.h>
 
 struct heap_page_pool;
 struct list_head;
 struct page;
+
+/*
+ * Larger blocks are not kept: while one is being zeroed, which can take long on a
+ * busy machine, nobody else can have it
+ */
+#define HEAP_POOL_MAX_ORDER	umin(MAX_PAGE_ORDER, ilog2(SZ_32M / PAGE_SIZE))
 
 /**
  * struct heap_pool_memory - what the blocks of a pool are like

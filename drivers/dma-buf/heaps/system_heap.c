@@ -29,7 +29,7 @@
 #include "page-pool.h"
 
 /* Larger blocks than what a PMD maps make no mapping cheaper */
-#define SYSTEM_HEAP_MAX_ORDER	umin(MAX_PAGE_ORDER, PMD_ORDER)
+#define SYSTEM_HEAP_MAX_ORDER	umin(HEAP_POOL_MAX_ORDER, PMD_ORDER)
 
 /*
  * Smaller blocks of ordinary memory are not worth keeping: the page allocator
@@ -637,12 +637,22 @@ static struct system_heap *system_heap_of_pool(const char *name)
 	return NULL;
 }
 
+/* The largest order that buffers have of the heap's pool */
+static unsigned int system_heap_max_kept(const struct system_heap *sys)
+{
+	/* system-contiguous has those of the first heap */
+	return sys == system_heaps ? HEAP_POOL_MAX_ORDER :
+				     SYSTEM_HEAP_MAX_ORDER;
+}
+
 /*
  * Reads HEAP:ORDER:LOW/FILL/HIGH, or several of that with commas between them,
- * and sets the watermarks if @set. Nothing is allocated: a command line is read
- * before that is possible. Returns 0, or -EINVAL if something is wrong.
+ * and sets the watermarks, and what of @set they are, unless that is NULL. Nothing
+ * is allocated: a command line is read before that is possible. Returns 0, or
+ * -EINVAL if something is wrong.
  */
-static int system_heap_read_watermarks(const char *text, bool set)
+static int system_heap_read_watermarks(const char *text,
+				       bool (*set)[NR_PAGE_ORDERS])
 {
 	struct heap_pool_watermarks marks;
 	struct system_heap *sys;
@@ -661,12 +671,15 @@ static int system_heap_read_watermarks(const char *text, bool set)
 
 		sys = system_heap_of_pool(name);
 		if (!sys || order < sys->memory.min_order ||
-		    order > MAX_PAGE_ORDER || marks.low > marks.fill ||
-		    marks.fill > marks.high || !marks.high)
+		    order > system_heap_max_kept(sys) ||
+		    marks.low > marks.fill || marks.fill > marks.high ||
+		    !marks.high)
 			return -EINVAL;
 
-		if (set)
+		if (set) {
 			sys->watermarks[order] = marks;
+			set[sys - system_heaps][order] = true;
+		}
 		text += len;
 	} while (*text++ == ',');
 
@@ -677,16 +690,22 @@ static int system_heap_read_watermarks(const char *text, bool set)
 static int system_heap_set_watermarks(const char *val,
 				      const struct kernel_param *kp)
 {
-	int ret = system_heap_read_watermarks(val, false);
-	unsigned int i;
+	bool set[ARRAY_SIZE(system_heaps)][NR_PAGE_ORDERS] = {};
+	int ret = system_heap_read_watermarks(val, NULL);
+	unsigned int i, order;
 
 	if (ret)
 		return ret;
 
-	for (i = 0; i < ARRAY_SIZE(system_heaps); i++)
-		memset(system_heaps[i].watermarks, 0,
-		       sizeof(system_heaps[i].watermarks));
-	system_heap_read_watermarks(val, true);
+	/* What stays as it is must not be gone for a moment */
+	system_heap_read_watermarks(val, set);
+	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
+		for (order = 0; order < NR_PAGE_ORDERS; order++) {
+			if (!set[i][order])
+				system_heaps[i].watermarks[order] =
+					(struct heap_pool_watermarks){};
+		}
+	}
 	system_heap_limit_pools();
 	return 0;
 }
