@@ -123,7 +123,12 @@ try_alloc() {
 			run $USAGE alloc system -- "$size"
 	done
 	test_that "alloc refuses no size" run $USAGE alloc system
-	test_that "alloc of too much says so" says $NO_MEMORY 'Ask for less' alloc system 9T
+	if tells; then
+		test_that "alloc of too much says so" \
+			says $NO_MEMORY 'Ask for less' alloc system 9T
+	else
+		skip "alloc of too much" "this kernel takes all memory before it fails, and kills for it"
+	fi
 	test_that "alloc from no heap names it" says $NO_HEAP "$heaps/nonsense" \
 		alloc nonsense 4K
 	test_that "alloc from standard input" run 0 alloc - 4K <$heaps/system
@@ -182,8 +187,12 @@ with_few_files() {
 try_test() {
 	test_that "test of one heap" says 0 ' 0 failed' test system
 	test_that "test has a verdict for each step" said 'passed   filling it'
-	test_that "test of two heaps, one by its path" \
-		run 0 test system-contiguous $heaps/system
+	for heap in "$heaps"/*; do
+		[ "$heap" != $heaps/system ] || continue
+		test_that "test of two heaps, one by its path" \
+			run 0 test "${heap##*/}" $heaps/system
+		break
+	done
 	test_that "test of no heap names those that are there" \
 		says $NO_HEAP 'There are:' test nonsense
 	test_that "test that fails says so" ends_with $FAILED with_few_files
