@@ -31,7 +31,9 @@
 /**
  * struct carveout - a region that buffers are cut out of
  * @ref:	of the heap and of each buffer, which may live longer
- * @pool:	which pages are free, counted from carveout_base(); has its own lock
+ * @pool:	which pages are free, counted from carveout_base()
+ * @placing:	held to take pages out of @pool: of two that choose the same place
+ *		one would search on behind it, where there may be nothing
  * @start:	physical address; never changes
  * @size:	in bytes; never changes
  * @kind:	of memory; never changes
@@ -41,6 +43,7 @@
 struct carveout {
 	struct kref ref;
 	struct gen_pool *pool;
+	struct mutex placing;	/* no other lock is taken under it */
 	phys_addr_t start;
 	size_t size;
 	enum carveout_heap_kind kind;
@@ -177,8 +180,10 @@ static const struct {
 static int carveout_heap_take(struct carveout *carveout,
 			      struct heap_buffer *buffer, unsigned long len)
 {
-	unsigned long addr = gen_pool_alloc(carveout->pool, len);
+	unsigned long addr;
 
+	scoped_guard(mutex, &carveout->placing)
+		addr = gen_pool_alloc(carveout->pool, len);
 	if (!addr)
 		return -ENOMEM;
 
@@ -308,6 +313,7 @@ static struct carveout *carveout_create(const struct carveout_heap_info *info)
 		return ERR_PTR(-ENOMEM);
 
 	kref_init(&carveout->ref);
+	mutex_init(&carveout->placing);
 	carveout->start = info->start;
 	carveout->size = info->size;
 	carveout->kind = info->kind;
