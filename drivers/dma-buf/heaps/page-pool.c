@@ -429,6 +429,8 @@ static void heap_pool_clean_work(struct kthread_work *work)
 			continue;
 		heap_pool_trim(pool, &pool->lists[i]);
 		heap_pool_clean_some(pool, &pool->lists[i]);
+		/* More may have come meanwhile, with what was not counted */
+		heap_pool_trim(pool, &pool->lists[i]);
 		/* What else there is to do comes first */
 		kthread_queue_work(pool->worker, work);
 		return;
