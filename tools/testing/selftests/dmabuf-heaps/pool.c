@@ -119,24 +119,35 @@ static void limit(struct __test_metadata *_metadata, const char *name,
 	ASSERT_EQ(0, write_file(path, value));
 }
 
-/* Each node has blocks of its own; those of one that is left are not found again */
-static void stay_on_node(struct __test_metadata *_metadata)
+/*
+ * Stays on the processor that it runs on, and returns of which node that is: each
+ * has blocks of its own, and those of one that is left are not found again
+ */
+static int stay_here(struct __test_metadata *_metadata)
 {
+	unsigned int cpu, node;
 	cpu_set_t set;
 
+	ASSERT_EQ(0, syscall(__NR_getcpu, &cpu, &node, NULL));
 	CPU_ZERO(&set);
-	CPU_SET(sched_getcpu(), &set);
+	CPU_SET(cpu, &set);
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(set), &set));
+	return node;
 }
 
-/* With an empty pool, whose content does not go by itself while a test runs */
-static void prepare(struct __test_metadata *_metadata, const char *heap)
+/*
+ * With an empty pool, whose content does not go by itself while a test runs. Returns
+ * the node on which the test runs from here on.
+ */
+static int prepare(struct __test_metadata *_metadata, const char *heap)
 {
-	stay_on_node(_metadata);
+	int node = stay_here(_metadata);
+
 	limit(_metadata, "pool_percent", "25");
 	limit(_metadata, "pool_idle_ms", "1000000");
 	limit(_metadata, "pool_watermarks", "\n");
 	drain(_metadata, heap);
+	return node;
 }
 
 /*
@@ -270,19 +281,6 @@ TEST_HEAP(bad_limits_are_refused)
 	EXPECT_EQ(-1, write_file(LIMIT_DIR "/pool_idle_ms", "0"));
 }
 
-/* Stays on the processor that it runs on, and returns of which node that is */
-static int stay_here(void)
-{
-	unsigned int cpu = 0, node = 0;
-	cpu_set_t set;
-
-	syscall(__NR_getcpu, &cpu, &node, NULL);
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-	return node;
-}
-
 /* Sets those of ORDER */
 static void watermarks(struct __test_metadata *_metadata, const char *heap,
 		       const char *marks)
@@ -304,8 +302,7 @@ TEST_HEAP(watermarks_are_kept)
 
 	if (heap_fit(self->heap, block) != block)
 		SKIP(return, "this heap's buffers are small");
-	node = stay_here();
-	prepare(_metadata, name);
+	node = prepare(_metadata, name);
 	watermarks(_metadata, name, "2/6/8");
 	ASSERT_TRUE(await_kept_on(name, node, 6 * block, 6 * block));
 
@@ -336,9 +333,8 @@ TEST_HEAP(watermarks_yield)
 {
 	size_t block = page_size() << ORDER;
 	const char *name = variant->name;
-	int node = stay_here();
+	int node = prepare(_metadata, name);
 
-	prepare(_metadata, name);
 	watermarks(_metadata, name, "4/4/4");
 	ASSERT_TRUE(await_kept_on(name, node, 4 * block, 4 * block));
 	drain(_metadata, name);
