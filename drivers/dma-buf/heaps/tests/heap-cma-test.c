@@ -398,6 +398,18 @@ static void test_nothing_is_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, heap_cma_give_back(area, FAKE_PAGES), 0);
 }
 
+/* A new run, of which the first page is this one of the area */
+static struct heap_run *run_at(struct kunit *test, struct heap_cma *area,
+			       unsigned long nr, unsigned long first)
+{
+	struct heap_run *run = heap_cma_alloc_run(area, nr, 0);
+	struct fake_cma *fake = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, run);
+	KUNIT_EXPECT_PTR_EQ(test, run->page, fake->pages + first);
+	return run;
+}
+
 /* Room that fits is found also where it is not aligned to a PMD */
 static void test_aligned_to_pmd(struct kunit *test)
 {
@@ -410,21 +422,15 @@ static void test_aligned_to_pmd(struct kunit *test)
 		kunit_skip(test, "a PMD maps %lu pages", pmd);
 
 	bitmap_set(fake->taken, 0, 1);
-	run = heap_cma_alloc_run(area, pmd, 0);
-	KUNIT_ASSERT_NOT_NULL(test, run);
-	KUNIT_EXPECT_PTR_EQ(test, run->page, fake->pages + pmd);
+	run = run_at(test, area, pmd, pmd);
 	free_run(run);
 
 	/* Not if that leaves gaps in which nothing fits */
-	run = heap_cma_alloc_run(area, pmd + pmd / 4, 0);
-	KUNIT_ASSERT_NOT_NULL(test, run);
-	KUNIT_EXPECT_PTR_EQ(test, run->page, fake->pages + 1);
+	run = run_at(test, area, pmd + pmd / 4, 1);
 	free_run(run);
 
 	bitmap_set(fake->taken, FAKE_PAGES - 1, 1);
-	run = heap_cma_alloc_run(area, pmd, 0);
-	KUNIT_ASSERT_NOT_NULL(test, run);
-	KUNIT_EXPECT_PTR_EQ(test, run->page, fake->pages + 1);
+	run = run_at(test, area, pmd, 1);
 	free_run(run);
 	KUNIT_EXPECT_EQ(test, fake_taken(test), 2);
 }
@@ -442,9 +448,7 @@ static void test_pmd_is_not_asked_for(struct kunit *test)
 
 	used_run(test, area, 100);
 	bitmap_set(fake->taken, FAKE_PAGES - 1, 1);
-	run = heap_cma_alloc_run(area, pmd, 0);
-	KUNIT_ASSERT_NOT_NULL(test, run);
-	KUNIT_EXPECT_PTR_EQ(test, run->page, fake->pages + 100);
+	run = run_at(test, area, pmd, 100);
 	KUNIT_EXPECT_EQ(test, heap_cma_kept(area), 100);
 	free_run(run);
 	bitmap_clear(fake->taken, FAKE_PAGES - 1, 1);
