@@ -151,6 +151,13 @@ static void heap_pool_count_pages(int nid, long nr_pages)
 			    nr_pages);
 }
 
+/* Whether blocks of this order are kept at all */
+static bool heap_pool_keeps(const struct heap_page_pool *pool,
+			    unsigned int order)
+{
+	return order >= pool->memory->min_order && order <= HEAP_POOL_MAX_ORDER;
+}
+
 /* How many more pages of a node pools may have; negative if that is too many */
 static long heap_pool_room(const struct heap_page_pool *pool, int nid)
 {
@@ -698,7 +705,7 @@ int heap_page_pool_take(struct heap_page_pool *pool, unsigned int order,
 	LIST_HEAD(zeroed);
 	LIST_HEAD(dirty);
 
-	if (order < pool->memory->min_order || order > HEAP_POOL_MAX_ORDER)
+	if (!heap_pool_keeps(pool, order))
 		return 0;
 	nid = heap_pool_node();
 	if (nid == NUMA_NO_NODE)
@@ -765,8 +772,7 @@ void heap_page_pool_put(struct heap_page_pool *pool, struct list_head *blocks)
 		LIST_HEAD(run);
 		long nr = 0;
 
-		if (order >= pool->memory->min_order &&
-		    order <= HEAP_POOL_MAX_ORDER)
+		if (heap_pool_keeps(pool, order))
 			nr = heap_pool_room(pool, nid) >> order;
 		if (nr <= 0) {
 			list_del(&page->lru);
