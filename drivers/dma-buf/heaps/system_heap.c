@@ -50,9 +50,8 @@
  * @watermarks:	how many blocks lie ready in its own pool, by order; under the
  *		module's parameter lock
  * @pool:	what is kept of buffers for those to come; NULL if there is no
- *		heap. May belong to another heap of the same memory
- * @owns_pool:	it does not; changes with @pool, under the module's parameter
- *		lock
+ *		heap. May belong to another heap of the same memory. Changes
+ *		under the module's parameter lock
  * @heap:	as registered, or NULL
  */
 struct system_heap {
@@ -65,7 +64,6 @@ struct system_heap {
 	struct heap_pool_memory memory;
 	struct heap_pool_watermarks watermarks[NR_PAGE_ORDERS];
 	struct heap_page_pool *pool;
-	bool owns_pool;
 	struct dma_heap *heap;
 };
 
@@ -594,12 +592,18 @@ static struct heap_pool_limits system_heap_limits = {
 	.idle_ms = 10000,
 };
 
+/* Whether the heap has a pool of its own where it exists */
+static bool system_heap_owns_pool(const struct system_heap *sys)
+{
+	return sys->ops != &system_heap_contiguous_ops;
+}
+
 static void system_heap_limit_pools(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
-		if (system_heaps[i].owns_pool)
+		if (system_heaps[i].pool && system_heap_owns_pool(&system_heaps[i]))
 			heap_page_pool_limit(system_heaps[i].pool);
 	}
 }
@@ -630,7 +634,7 @@ static struct system_heap *system_heap_of_pool(const char *name)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
-		if (system_heaps[i].ops != &system_heap_contiguous_ops &&
+		if (system_heap_owns_pool(&system_heaps[i]) &&
 		    !strcmp(system_heaps[i].name, name))
 			return &system_heaps[i];
 	}
@@ -769,7 +773,7 @@ static unsigned long system_heap_drain_pools(void)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
-		if (system_heaps[i].owns_pool)
+		if (system_heaps[i].pool && system_heap_owns_pool(&system_heaps[i]))
 			freed += heap_page_pool_drain(system_heaps[i].pool);
 	}
 	return freed;
@@ -779,7 +783,7 @@ static int system_heap_add_pool(struct system_heap *sys)
 {
 	struct heap_page_pool *pool;
 
-	if (sys->ops == &system_heap_contiguous_ops) {
+	if (!system_heap_owns_pool(sys)) {
 		sys->pool = system_heaps[0].pool;
 		return 0;
 	}
@@ -790,7 +794,6 @@ static int system_heap_add_pool(struct system_heap *sys)
 
 	kernel_param_lock(THIS_MODULE);
 	sys->pool = pool;
-	sys->owns_pool = true;
 	/* It may be wanted filled from the beginning */
 	heap_page_pool_limit(pool);
 	kernel_param_unlock(THIS_MODULE);
@@ -799,11 +802,10 @@ static int system_heap_add_pool(struct system_heap *sys)
 
 static void system_heap_remove_pool(struct system_heap *sys)
 {
-	struct heap_page_pool *pool = sys->owns_pool ? sys->pool : NULL;
+	struct heap_page_pool *pool = system_heap_owns_pool(sys) ? sys->pool : NULL;
 
 	kernel_param_lock(THIS_MODULE);
 	sys->pool = NULL;
-	sys->owns_pool = false;
 	kernel_param_unlock(THIS_MODULE);
 	heap_page_pool_destroy(pool);
 }
