@@ -895,6 +895,12 @@ static bool heap_cma_have_shrinker(struct heap_cma *area)
 
 	area->shrinker->count_objects = heap_cma_count;
 	area->shrinker->scan_objects = heap_cma_scan;
+	/*
+	 * Soon, and not when a batch of pages is wanted, which is less than most
+	 * runs have: as long as programs cannot have this memory they take such
+	 * as the kernel itself needs
+	 */
+	area->shrinker->batch = 1;
 	area->shrinker->private_data = area;
 	shrinker_register(area->shrinker);
 	return true;
