@@ -553,6 +553,13 @@ static bool heap_cma_wants_pmd(unsigned long nr_pages)
 	return nr_pages >> PMD_ORDER && waste <= nr_pages / 16;
 }
 
+/* How many pages are kept */
+VISIBLE_IF_KUNIT unsigned long heap_cma_kept(const struct heap_cma *area)
+{
+	return READ_ONCE(area->kept);
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_cma_kept);
+
 /*
  * Pages that the area has; what is kept goes for them only if they cannot be had
  * without, and only with @ask
@@ -562,6 +569,7 @@ static struct page *heap_cma_find_pages(struct heap_cma *area,
 					unsigned int align_order, bool ask)
 {
 	struct page *page = NULL;
+	unsigned long kept;
 
 	if (align_order < PMD_ORDER && heap_cma_wants_pmd(nr_pages))
 		page = heap_cma_alloc_pages(area->cma, nr_pages, PMD_ORDER,
@@ -569,9 +577,12 @@ static struct page *heap_cma_find_pages(struct heap_cma *area,
 	do {
 		if (page || fatal_signal_pending(current))
 			break;
+		kept = heap_cma_kept(area);
 		page = heap_cma_alloc_pages(area->cma, nr_pages, align_order,
 					    ask);
-	} while (!page && ask && heap_cma_give_back(area, nr_pages));
+		/* Others may have had it given back, which is as good */
+	} while (!page && ask && (heap_cma_give_back(area, nr_pages) ||
+				  heap_cma_kept(area) < kept));
 	return page;
 }
 
@@ -804,13 +815,6 @@ EXPORT_SYMBOL_NS_GPL(heap_cma_create_buffer, "DMA_BUF_HEAP");
 /*
  * Areas
  */
-
-/* How many pages are kept */
-VISIBLE_IF_KUNIT unsigned long heap_cma_kept(const struct heap_cma *area)
-{
-	return READ_ONCE(area->kept);
-}
-EXPORT_SYMBOL_IF_KUNIT(heap_cma_kept);
 
 static unsigned long heap_cma_count(struct shrinker *shrinker,
 				    struct shrink_control *sc)
