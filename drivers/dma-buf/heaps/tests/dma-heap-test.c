@@ -372,8 +372,8 @@ static void test_remove_with_open_file(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, test_open_node(test, "dma_heap/kunit-open"),
 			    ERR_PTR(-ENOENT));
 
-	fput(file);
-	flush_delayed_fput();
+	/* Nothing is left for another thread, which could be late */
+	__fput_sync(file);
 }
 #else
 static void test_remove_with_open_file(struct kunit *test)

@@ -140,8 +140,7 @@ static struct dma_buf *test_buf_new(struct kunit *test, struct test_heap *th)
 /* A kernel thread's last reference is otherwise dropped some time later */
 static void test_buf_put(struct dma_buf *dmabuf)
 {
-	dma_buf_put(dmabuf);
-	flush_delayed_fput();
+	__fput_sync(dmabuf->file);
 }
 
 static void test_extents_merge(struct kunit *test)
