@@ -175,6 +175,8 @@ ssize_t import_differs(const struct import *import,
 
 /* A line of /proc/meminfo, in bytes; 0 if there is none */
 size_t mem_line(const char *name);
+/* How much the kernel keeps of former buffers of all heaps, in bytes */
+long long mem_kept(void);
 int write_file(const char *path, const char *text);
 
 /* What a debug kernel's check of DMA calls found so far; -1 without it */

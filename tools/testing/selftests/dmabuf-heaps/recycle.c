@@ -28,6 +28,26 @@ static bool trace_cma(struct __test_metadata *_metadata, const char *event,
 	SKIP(return false, "no event %s: %s", event, strerror(errno));
 }
 
+/* How long this kernel keeps memory, as a text; empty if it keeps none */
+static char keep_ms[32];
+
+static void keep_read(void)
+{
+	FILE *file = fopen(KEEP_MS, "re");
+
+	if (!file || !fgets(keep_ms, sizeof(keep_ms), file) ||
+	    !strtoul(keep_ms, NULL, 10))
+		keep_ms[0] = '\0';
+	if (file)
+		fclose(file);
+}
+
+static void keep_restore(void)
+{
+	if (keep_ms[0])
+		write_file(KEEP_MS, keep_ms);
+}
+
 /* Allocates @len bytes, or -1 with the test skipped if they are not from CMA */
 static int alloc_from_cma(struct __test_metadata *_metadata, int heap,
 			  size_t len)
@@ -45,35 +65,48 @@ static int alloc_from_cma(struct __test_metadata *_metadata, int heap,
 	SKIP(return -1, "this heap's memory is not from a CMA area");
 }
 
-/* How long memory is kept, as the kernel has it; empty if it keeps none */
-static void read_keep(char *keep, size_t size)
+/* The same, of what will be kept for longer than any test lasts */
+static int alloc_to_keep(struct __test_metadata *_metadata, int heap,
+			 size_t len)
 {
-	FILE *file = fopen(KEEP_MS, "re");
-
-	if (!file || !fgets(keep, size, file) || !strtoul(keep, NULL, 10))
-		keep[0] = '\0';
-	if (file)
-		fclose(file);
+	if (!keep_ms[0])
+		SKIP(return -1, "this kernel keeps nothing");
+	ASSERT_EQ(0, write_file(KEEP_MS, "1000000"));
+	return alloc_from_cma(_metadata, heap, len);
 }
 
-/* The same, and skips if this kernel keeps nothing; else @keep is how long */
-static int alloc_to_keep(struct __test_metadata *_metadata, int heap,
-			 size_t len, char *keep, size_t size)
+/*
+ * Has *@kept bytes kept, @len of them from @heap, or returns false. Somebody may use
+ * a page of the area for a moment, and reclaim still be at work.
+ */
+static bool keep(int heap, size_t len, long long *kept)
 {
-	read_keep(keep, size);
-	if (keep[0])
-		return alloc_from_cma(_metadata, heap, len);
-	SKIP(return -1, "this kernel keeps nothing");
+	long long before;
+	int dmabuf, i;
+
+	for (i = 0; i < 50; i++) {
+		forget_memory();
+		dmabuf = heap_alloc(heap, len);
+		if (dmabuf < 0) {
+			usleep(20000);
+			continue;
+		}
+		before = mem_kept();
+		close(dmabuf);
+		*kept = mem_kept();
+		if (*kept >= before + (long long)len)
+			return true;
+	}
+	return false;
 }
 
 TEST_HEAP(had_again)
 {
 	size_t len = big_size(self->heap);
 	struct buffer buffer;
-	char keep[32];
 	int dmabuf;
 
-	dmabuf = alloc_to_keep(_metadata, self->heap, len, keep, sizeof(keep));
+	dmabuf = alloc_to_keep(_metadata, self->heap, len);
 	if (dmabuf < 0)
 		return;
 	ASSERT_EQ(0, buffer_from_fd(&buffer, dmabuf));
@@ -91,11 +124,9 @@ TEST_HEAP(had_again)
 /* Nobody asks for it; a test that waits in vain is ended by the harness */
 TEST_HEAP(goes_back_in_time)
 {
-	char keep[32];
 	int dmabuf;
 
-	dmabuf = alloc_to_keep(_metadata, self->heap, big_size(self->heap),
-			       keep, sizeof(keep));
+	dmabuf = alloc_to_keep(_metadata, self->heap, big_size(self->heap));
 	if (dmabuf < 0)
 		return;
 	if (!trace_cma(_metadata, RELEASE, 0))
@@ -104,8 +135,43 @@ TEST_HEAP(goes_back_in_time)
 	close(dmabuf);
 	while (!trace_count(RELEASE))
 		sched_yield();
-	EXPECT_EQ(0, write_file(KEEP_MS, keep));
 	EXPECT_LT(0, trace_stop(RELEASE));
+}
+
+/* The same goes for a kernel that cannot ask for what is kept */
+TEST_HEAP(nothing_kept_if_switched_off)
+{
+	long long before;
+	int dmabuf;
+
+	if (keep_ms[0])
+		ASSERT_EQ(0, write_file(KEEP_MS, "0"));
+	dmabuf = alloc_from_cma(_metadata, self->heap, big_size(self->heap));
+	if (dmabuf < 0)
+		return;
+	before = mem_kept();
+	if (!trace_cma(_metadata, RELEASE, 0))
+		return;
+	close(dmabuf);
+	EXPECT_LT(0, trace_stop(RELEASE));
+	EXPECT_GE(before, mem_kept());
+}
+
+/* All of it goes, blocks that small buffers share too */
+TEST_HEAP(dropped_when_told)
+{
+	size_t len = big_size(self->heap);
+	long long kept;
+	int dmabuf;
+
+	dmabuf = alloc_to_keep(_metadata, self->heap, len);
+	if (dmabuf < 0)
+		return;
+	close(dmabuf);
+	ASSERT_TRUE(keep(self->heap, len, &kept));
+	close(heap_alloc(self->heap, 1));
+	ASSERT_EQ(0, forget_memory());
+	EXPECT_GE(kept - (long long)len, mem_kept());
 }
 
 TEST_HEAP(small_ones_share)
@@ -131,5 +197,8 @@ TEST_HEAP(small_ones_share)
 
 int main(int argc, char **argv)
 {
+	keep_read();
+	/* The harness does not return */
+	atexit(keep_restore);
 	return each_heap_run(argc, argv);
 }
