@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Plots of what make bench measured, from cells.csv in the current directory: for
-# each heap HEAP.png, with cost against size, and threads.png, with cost against
-# threads.
+# each heap HEAP.png, with cost against size; threads.png, with cost against
+# threads; and before-after.txt, the few of the former that the documents show.
 
 set datafile separator ","
 set grid lc rgb "#cccccc" lt 1
@@ -15,6 +15,10 @@ lines(condition) = "awk -F, 'NR > 1 && $6 != \"ns\" && $8 > 0 && " . condition .
 is(column, text) = "$" . column . " == \"" . text . "\" && "
 of(heap, op) = is(2, heap) . "$4 == \"" . op . "\""
 some(condition) = int(system(lines(condition) . " | wc -l"))
+# The kernels of which there are such lines
+kernel(name, condition) = some(is(1, name) . condition) ? name . " " : ""
+kernels(condition) = kernel("stock", condition) . kernel("ours", condition)
+style(name) = name eq "stock" ? 1 : 2
 
 # Every heap, and every operation but threads
 heaps = system("awk -F, 'NR > 1 && !seen[$2]++ { print $2 }' cells.csv")
@@ -32,7 +36,7 @@ do for [heap in heaps] {
 	do for [op in ops] {
 		if (some(of(heap, op))) {
 			set title op
-			plot for [i=1:2] "< " . lines(is(1, word("stock ours", i)) . of(heap, op)) using 3:8 ls i
+			plot for [k in kernels(of(heap, op))] "< " . lines(is(1, k) . of(heap, op)) using 3:8 ls style(k)
 		}
 	}
 	unset multiplot
@@ -56,4 +60,25 @@ if (some("$4 == \"threads\"")) {
 		}
 	}
 	unset multiplot
+}
+
+# As text, which the documents are; operations with + between them are added up
+sums = " | awk -F, '{ sum[$3] += $8 } END { for (size in sum) print size, sum[size] }' | sort -n"
+any(heap, op) = is(2, heap) . "index(\"+" . op . "+\", \"+\" $4 \"+\")"
+rows = system("awk -F, '$2 == \"system\" || $2 == \"cma\" { print $2 }' cells.csv | sort -ru")
+set terminal dumb noenhanced size 72,16
+set output "before-after.txt"
+set datafile separator
+set style data lines
+set logscale xy
+set xtics ("4K" 4096, "64K" 65536, "1M" 1048576, "16M" 16777216, "256M" 268435456)
+set ytics 100
+set xrange [2048:600000000]
+unset grid
+set key off
+do for [heap in rows] {
+	do for [op in "alloc-idle free mmap+touch"] {
+		set title heap . ", " . op . ": instructions (* stock, # ours) against bytes"
+		plot for [k in kernels(any(heap, op))] "< " . lines(is(1, k) . any(heap, op)) . sums using 1:2 lt style(k)
+	}
 }
