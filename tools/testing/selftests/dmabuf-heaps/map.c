@@ -355,28 +355,31 @@ static long faults_of_touching(const struct buffer *buffer)
 	return faults() - before;
 }
 
-/*
- * The fewest that it takes to touch a new mapping of @buffer twice, or -1 if there
- * is none to be had: when the kernel makes room, the program's own pages move, too,
- * and are faults then
- */
-static long fewest_faults(struct buffer *buffer)
+static void set_least(long *least, long value)
 {
-	long fewest = LONG_MAX, nr;
+	if (value < *least)
+		*least = value;
+}
+
+/*
+ * The fewest that it takes to touch a new mapping of @buffer once, and again: when
+ * the kernel makes room, the program's own pages move, too, and are faults then
+ */
+static void fewest_faults(struct __test_metadata *_metadata,
+			  struct buffer *buffer, long *once, long *again)
+{
 	int i;
 
+	*once = LONG_MAX;
+	*again = LONG_MAX;
 	for (i = 0; i < 5; i++) {
 		munmap(buffer->mem, buffer->size);
 		buffer->mem = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE,
 				   MAP_SHARED, buffer->fd, 0);
-		if (buffer->mem == MAP_FAILED)
-			return -1;
-		nr = faults_of_touching(buffer);
-		nr += faults_of_touching(buffer);
-		if (nr < fewest)
-			fewest = nr;
+		ASSERT_NE(MAP_FAILED, buffer->mem);
+		set_least(once, faults_of_touching(buffer));
+		set_least(again, faults_of_touching(buffer));
 	}
-	return fewest;
 }
 
 /*
@@ -387,6 +390,7 @@ TEST_HEAP(huge)
 {
 	const size_t huge = huge_size(), size = 2 * huge;
 	struct buffer first, second;
+	long once, again;
 
 	if (!huge)
 		SKIP(return, "PMDs map nothing here");
@@ -400,8 +404,11 @@ TEST_HEAP(huge)
 		SKIP(buffer_free(&first); return, "no two buffers of %zu bytes",
 		     size);
 
-	EXPECT_EQ(2, fewest_faults(&first));
-	EXPECT_EQ(2, fewest_faults(&second));
+	fewest_faults(_metadata, &first, &once, &again);
+	EXPECT_EQ(2, once);
+	EXPECT_EQ(0, again);
+	fewest_faults(_metadata, &second, &once, &again);
+	EXPECT_EQ(2, once);
 	buffer_free(&second);
 	buffer_free(&first);
 }

@@ -93,21 +93,22 @@ TEST_HEAP(cleaned)
 		"dma/dma_map_page", "dma/dma_map_phys", NULL,
 	};
 	const char *event;
-	int dmabuf, tries;
-	int count = 0;
+	int dmabuf, tries, before = 0, after = 0;
 
 	if (!(self->info.properties & DMA_HEAP_PROP_NONCOHERENT))
 		SKIP(return, "the kernel has no cached map of this memory, or the heap is cached");
 	/* The thread of the heap's pool may have work left, once */
-	for (tries = 0; tries < 5 && count != 1; tries++) {
+	for (tries = 0; tries < 5 && (before != 1 || after != 1); tries++) {
 		event = trace_first(events, "device == \"dma_heap_cleaner\"");
 		if (!event)
 			SKIP(return, "no events of the DMA API in this kernel");
 		dmabuf = heap_alloc(self->heap, page_size());
+		before = trace_count(event);
 		close(dmabuf);
-		count = trace_stop(event);
+		after = trace_stop(event);
 	}
-	EXPECT_EQ(1, count);
+	EXPECT_EQ(1, before);
+	EXPECT_EQ(1, after);
 }
 
 /*
