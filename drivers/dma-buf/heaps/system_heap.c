@@ -598,13 +598,21 @@ static bool system_heap_owns_pool(const struct system_heap *sys)
 	return sys->ops != &system_heap_contiguous_ops;
 }
 
+/* The heap's own pool, or NULL if there is none */
+static struct heap_page_pool *system_heap_own_pool(const struct system_heap *sys)
+{
+	return system_heap_owns_pool(sys) ? sys->pool : NULL;
+}
+
 static void system_heap_limit_pools(void)
 {
+	struct heap_page_pool *pool;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
-		if (system_heaps[i].pool && system_heap_owns_pool(&system_heaps[i]))
-			heap_page_pool_limit(system_heaps[i].pool);
+		pool = system_heap_own_pool(&system_heaps[i]);
+		if (pool)
+			heap_page_pool_limit(pool);
 	}
 }
 
@@ -770,11 +778,13 @@ MODULE_PARM_DESC(pool_watermarks,
 static unsigned long system_heap_drain_pools(void)
 {
 	unsigned long freed = 0;
+	struct heap_page_pool *pool;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(system_heaps); i++) {
-		if (system_heaps[i].pool && system_heap_owns_pool(&system_heaps[i]))
-			freed += heap_page_pool_drain(system_heaps[i].pool);
+		pool = system_heap_own_pool(&system_heaps[i]);
+		if (pool)
+			freed += heap_page_pool_drain(pool);
 	}
 	return freed;
 }
@@ -802,7 +812,7 @@ static int system_heap_add_pool(struct system_heap *sys)
 
 static void system_heap_remove_pool(struct system_heap *sys)
 {
-	struct heap_page_pool *pool = system_heap_owns_pool(sys) ? sys->pool : NULL;
+	struct heap_page_pool *pool = system_heap_own_pool(sys);
 
 	kernel_param_lock(THIS_MODULE);
 	sys->pool = NULL;
