@@ -75,8 +75,10 @@ static void fake_release_pages(struct cma *cma, struct page *page,
 	bitmap_clear(fake->taken, first, nr_pages);
 }
 
-/* Whatever the kernel was told */
-/* Longer than any test lasts, however busy the machine is */
+/*
+ * Whatever the kernel was told, and longer than any test lasts, however busy the
+ * machine is
+ */
 static unsigned int fake_keep_ms(void)
 {
 	return 3600 * MSEC_PER_SEC;
