@@ -138,12 +138,7 @@ static size_t free_for_all(void)
 /* Lets the kernel reserve no more than it must; @old keeps what it did before */
 static void reserve_less(char *old, size_t size)
 {
-	FILE *file = fopen(MIN_FREE, "re");
-
-	if (!file || !fgets(old, size, file))
-		old[0] = '\0';
-	if (file)
-		fclose(file);
+	read_line(MIN_FREE, old, size);
 	if (atoi(old) > atoi(MIN_FREE_KIB))
 		write_file(MIN_FREE, MIN_FREE_KIB);
 }

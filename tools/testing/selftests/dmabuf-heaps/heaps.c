@@ -699,6 +699,16 @@ long long mem_kept(void)
 	return vm_events("nr_kernel_misc_reclaimable") * page_size();
 }
 
+void read_line(const char *path, char *text, size_t size)
+{
+	FILE *file = fopen(path, "re");
+
+	if (!file || !fgets(text, size, file))
+		text[0] = '\0';
+	if (file)
+		fclose(file);
+}
+
 int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

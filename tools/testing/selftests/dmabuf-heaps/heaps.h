@@ -177,6 +177,8 @@ ssize_t import_differs(const struct import *import,
 size_t mem_line(const char *name);
 /* How much the kernel keeps of former buffers of all heaps, in bytes */
 long long mem_kept(void);
+/* The first line of a file, with its end; empty if that cannot be read */
+void read_line(const char *path, char *text, size_t size);
 int write_file(const char *path, const char *text);
 
 /* What a debug kernel's check of DMA calls found so far; -1 without it */

@@ -365,12 +365,7 @@ TEST_HEAP(watermarks_yield)
 
 static void read_watermarks(char text[4096])
 {
-	FILE *file = fopen(LIMIT_DIR "/pool_watermarks", "re");
-
-	if (!file || !fgets(text, 4096, file))
-		text[0] = '\0';
-	if (file)
-		fclose(file);
+	read_line(LIMIT_DIR "/pool_watermarks", text, 4096);
 }
 
 TEST_HEAP(bad_watermarks_are_refused)
@@ -545,13 +540,11 @@ static char old_percent[32], old_idle_ms[32], old_watermarks[4096];
 static void limit_read(const char *name, char value[32])
 {
 	char path[256];
-	FILE *file;
 
 	snprintf(path, sizeof(path), LIMIT_DIR "/%s", name);
-	file = fopen(path, "re");
-	if (!file || fscanf(file, "%31s", value) != 1)
+	read_line(path, value, 32);
+	if (!value[0])
 		ksft_exit_skip("%s cannot be read\n", path);
-	fclose(file);
 }
 
 static void restore_limits(void)

@@ -33,13 +33,9 @@ static char keep_ms[32];
 
 static void keep_read(void)
 {
-	FILE *file = fopen(KEEP_MS, "re");
-
-	if (!file || !fgets(keep_ms, sizeof(keep_ms), file) ||
-	    !strtoul(keep_ms, NULL, 10))
+	read_line(KEEP_MS, keep_ms, sizeof(keep_ms));
+	if (!strtoul(keep_ms, NULL, 10))
 		keep_ms[0] = '\0';
-	if (file)
-		fclose(file);
 }
 
 static void keep_restore(void)
