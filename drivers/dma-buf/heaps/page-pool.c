@@ -432,13 +432,14 @@ static void heap_pool_clean_work(struct kthread_work *work)
 	unsigned int i;
 
 	for (i = 0; i < pool->nr_lists; i++) {
+		heap_pool_trim(pool, &pool->lists[i]);
 		if (!READ_ONCE(pool->lists[i].nr[HEAP_POOL_DIRTY]))
 			continue;
-		heap_pool_trim(pool, &pool->lists[i]);
 		heap_pool_clean_some(pool, &pool->lists[i]);
-		/* More may have come meanwhile, with what was not counted */
-		heap_pool_trim(pool, &pool->lists[i]);
-		/* What else there is to do comes first */
+		/*
+		 * More may have come meanwhile, above the watermark too. What
+		 * else there is to do comes first.
+		 */
 		kthread_queue_work(pool->worker, work);
 		return;
 	}
