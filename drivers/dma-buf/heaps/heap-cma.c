@@ -20,6 +20,11 @@
  * run that is half zeroed, or gives back together with others, and waits for a
  * thread no longer than it takes to zero a step.
  *
+ * A program that maps memory of an area needs page tables, which cannot be in the
+ * area. But programs that could not have what was kept may have taken too much of
+ * what there is elsewhere by the time that it is given back. So the thread sets
+ * some pages aside that are not of the area, and they are given back last.
+ *
  * Small requests share blocks, since it costs as much to allocate one page from
  * an area as to allocate many. A block is a run that lives as long as the last
  * buffer that has a part of it.
@@ -57,8 +62,20 @@
 #include "heap-helpers.h"
 #include "tests/internals.h"
 
-/* So many pages are zeroed, or given back, under one hold of the lock */
+/* So many pages are given back under one hold of the lock */
 #define HEAP_CMA_STEP		max(1UL, SZ_128K / PAGE_SIZE)
+/*
+ * So many are zeroed, which takes about as long: whoever gives back may have to
+ * wait for as many steps of the thread's as he takes himself
+ */
+#define HEAP_CMA_CLEAR_STEP	max(1UL, SZ_16K / PAGE_SIZE)
+
+/* Spare pages are allocated in blocks of this order, fast, and freed fast */
+#define HEAP_SPARE_ORDER	PAGE_ALLOC_COSTLY_ORDER
+/* Nobody has to give memory back for them, and they are not from reserves */
+#define HEAP_SPARE_GFP							\
+	((GFP_KERNEL | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN |	\
+	  __GFP_THISNODE) & ~__GFP_RECLAIM)
 
 /* The size of a block, and of the largest request that shares one */
 #define HEAP_BLOCK_ORDER	get_order(SZ_256K)
@@ -78,15 +95,18 @@ static const unsigned int cma_keep_ms;
  * struct heap_cma - what is kept of a CMA area
  * @cma:	the area; never changes
  * @keeps:	others can ask for what is kept; never changes
- * @lock:	protects the lists, what is in them, @kept and @woken
+ * @lock:	protects the lists, what is in them, @kept, @spares and @woken
  * @dirty:	runs that are kept and are to be zeroed, the newest first
  * @clean:	runs that are kept and zero, the newest first; and those that were
  *		blocks, of which each part is zeroed when it is handed out
  * @blocks:	those with room for one more page
  * @kept:	how many pages @dirty and @clean have together; who only wants to
  *		know has no lock
+ * @spare:	blocks of HEAP_SPARE_ORDER pages that are not of the area
+ * @spares:	how many; who only wants to know has no lock
  * @woken:	@work is about to begin
- * @work:	zeroes, and gives back what was kept long enough
+ * @work:	zeroes, gives back what was kept long enough, and has as many spare
+ *		blocks as are due
  * @shrinker:	gives back when memory is short
  * @reclaimer:	gives back when cma_alloc() would fail
  * @node:	entry in heap_cmas
@@ -99,6 +119,8 @@ struct heap_cma {
 	struct list_head clean;
 	struct list_head blocks;
 	unsigned long kept;
+	struct list_head spare;
+	unsigned long spares;
 	bool woken;
 	struct kthread_delayed_work work;
 	struct shrinker *shrinker;
@@ -266,7 +288,7 @@ VISIBLE_IF_KUNIT bool heap_cma_clear_step(struct heap_cma *area)
 		return false;
 
 	run = list_last_entry(&area->dirty, struct heap_run, node);
-	end = min(run->cleared + HEAP_CMA_STEP, run->nr_pages);
+	end = min(run->cleared + HEAP_CMA_CLEAR_STEP, run->nr_pages);
 	while (run->cleared < end)
 		clear_highpage(heap_run_page(run, run->cleared++));
 	if (run->cleared == run->nr_pages)
@@ -274,6 +296,99 @@ VISIBLE_IF_KUNIT bool heap_cma_clear_step(struct heap_cma *area)
 	return true;
 }
 EXPORT_SYMBOL_IF_KUNIT(heap_cma_clear_step);
+
+/*
+ * How many spare blocks there should be. Movable allocations check the watermark
+ * with the free pages of CMA areas, and take these and others about equally. So
+ * when reclaim begins only half a watermark of others may be free, while the
+ * kernel's own allocations need a whole one. The other half is set aside; but not
+ * more than half of what is kept, since there would be no more if nothing were.
+ * To it comes 1/128 of what is kept: 1/512 for page tables (with pages of 4 KiB),
+ * the rest for the lists of free pages that each CPU has.
+ */
+static unsigned long heap_cma_spares_due(struct heap_cma *area)
+{
+	struct heap_run *run = heap_cma_next(area);
+	unsigned long low;
+
+	if (!run)
+		return 0;
+	/* What fragmentation adds for a time (low_wmark_pages()) is left out */
+	low = page_zone(run->page)->_watermark[WMARK_LOW];
+	return (min(low, area->kept) / 2 + area->kept / 128) >> HEAP_SPARE_ORDER;
+}
+
+/* Whether less is free, apart from CMA areas, than reclaim strives for */
+static bool heap_zone_is_short(struct zone *zone)
+{
+	return zone_page_state(zone, NR_FREE_PAGES) <
+	       zone_page_state(zone, NR_FREE_CMA_PAGES) + high_wmark_pages(zone);
+}
+
+/* Counts @change more spare blocks, on the node of this one */
+static void heap_cma_account_spare(struct heap_cma *area, struct page *page,
+				   long change)
+{
+	lockdep_assert_held(&area->lock);
+
+	WRITE_ONCE(area->spares, area->spares + change);
+	mod_node_page_state(page_pgdat(page), NR_KERNEL_MISC_RECLAIMABLE,
+			    change * (1L << HEAP_SPARE_ORDER));
+}
+
+/* The node on which a spare block is due, or NUMA_NO_NODE if none is */
+static int heap_cma_spare_node(struct heap_cma *area)
+{
+	guard(spinlock)(&area->lock);
+
+	if (area->spares >= heap_cma_spares_due(area))
+		return NUMA_NO_NODE;
+	return page_to_nid(heap_cma_next(area)->page);
+}
+
+/* Adds a spare block; returns false if none is due, or to be had freely */
+VISIBLE_IF_KUNIT bool heap_cma_add_spare(struct heap_cma *area)
+{
+	int nid = heap_cma_spare_node(area);
+	struct page *page;
+
+	if (nid == NUMA_NO_NODE)
+		return false;
+	page = alloc_pages_node(nid, HEAP_SPARE_GFP, HEAP_SPARE_ORDER);
+	if (!page)
+		return false;
+
+	guard(spinlock)(&area->lock);
+
+	/* What is kept may have gone meanwhile */
+	if (area->spares >= heap_cma_spares_due(area) ||
+	    heap_zone_is_short(page_zone(page))) {
+		__free_pages(page, HEAP_SPARE_ORDER);
+		return false;
+	}
+	list_add(&page->lru, &area->spare);
+	heap_cma_account_spare(area, page, 1);
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_cma_add_spare);
+
+/* Gives a spare block back; returns how many pages, 0 if all are due */
+VISIBLE_IF_KUNIT unsigned long heap_cma_release_spare(struct heap_cma *area)
+{
+	struct page *page;
+
+	guard(spinlock)(&area->lock);
+
+	if (area->spares <= heap_cma_spares_due(area))
+		return 0;
+
+	page = list_first_entry(&area->spare, struct page, lru);
+	list_del(&page->lru);
+	heap_cma_account_spare(area, page, -1);
+	__free_pages(page, HEAP_SPARE_ORDER);
+	return 1UL << HEAP_SPARE_ORDER;
+}
+EXPORT_SYMBOL_IF_KUNIT(heap_cma_release_spare);
 
 /* In how many jiffies zeroed memory is due to go back; -1 if there is none */
 static long heap_cma_time_left(struct heap_cma *area)
@@ -312,6 +427,8 @@ static void heap_cma_work(struct kthread_work *work)
 	area->woken = false;
 	spin_unlock(&area->lock);
 
+	while (heap_cma_add_spare(area))
+		cond_resched();
 	while (heap_cma_clear_step(area))
 		cond_resched();
 	while (heap_cma_expire_step(area))
@@ -320,6 +437,9 @@ static void heap_cma_work(struct kthread_work *work)
 	spin_lock(&area->lock);
 	left = heap_cma_time_left(area);
 	spin_unlock(&area->lock);
+	/* Only now: when nothing is left this work may not come again */
+	while (heap_cma_release_spare(area))
+		cond_resched();
 	if (left >= 0)
 		kthread_queue_delayed_work(heap_cma_worker, &area->work,
 					   max(left, 1L));
@@ -359,7 +479,8 @@ static void heap_cma_keep(struct heap_run *run, struct list_head *list)
 
 	if (wake)
 		heap_cma_wake(area);
-	while (!keep && heap_cma_release_step(area))
+	while (!keep &&
+	       (heap_cma_release_step(area) || heap_cma_release_spare(area)))
 		cond_resched();
 }
 
@@ -819,32 +940,44 @@ EXPORT_SYMBOL_NS_GPL(heap_cma_create_buffer, "DMA_BUF_HEAP");
 static unsigned long heap_cma_count(struct shrinker *shrinker,
 				    struct shrink_control *sc)
 {
-	return heap_cma_kept(shrinker->private_data) ?: SHRINK_EMPTY;
+	struct heap_cma *area = shrinker->private_data;
+
+	return heap_cma_kept(area) +
+	       (READ_ONCE(area->spares) << HEAP_SPARE_ORDER) ?: SHRINK_EMPTY;
 }
 
-/* A run without its end would be of no use, so the first goes as a whole */
-static unsigned long heap_cma_scan(struct shrinker *shrinker,
-				   struct shrink_control *sc)
+/*
+ * Who waits for memory has all of it given back: as long as some of it is kept,
+ * programs are given others' memory rather than the area's. kswapd, which is at work
+ * whenever files fill the memory, has what it asks for, but whole runs, since one
+ * without its end would be of no use. When nothing else is left spare blocks go.
+ */
+VISIBLE_IF_KUNIT unsigned long heap_cma_scan(struct shrinker *shrinker,
+					     struct shrink_control *sc)
 {
 	struct heap_cma *area = shrinker->private_data;
-	unsigned long nr, count = 0, wanted = sc->nr_to_scan;
+	unsigned long nr, wanted, count = 0;
 	struct heap_run *run;
 
 	spin_lock(&area->lock);
 	run = heap_cma_next(area);
-	if (run)
-		wanted = max(wanted, run->nr_pages);
+	wanted = area->kept;
+	if (run && current_is_kswapd())
+		wanted = max(sc->nr_to_scan, run->nr_pages);
 	spin_unlock(&area->lock);
 
 	while (count < wanted && (nr = heap_cma_release_step(area))) {
 		count += nr;
 		cond_resched();
 	}
+	while (!heap_cma_kept(area) && (nr = heap_cma_release_spare(area)))
+		count += nr;
 	/* Reclaim would think that it got nothing */
 	mm_account_reclaimed_pages(count);
 	sc->nr_scanned = count;
 	return count ?: SHRINK_STOP;
 }
+EXPORT_SYMBOL_IF_KUNIT(heap_cma_scan);
 
 /*
  * Has cma_alloc() ask for memory before it fails; returns whether it will
@@ -899,11 +1032,7 @@ static bool heap_cma_have_shrinker(struct heap_cma *area)
 
 	area->shrinker->count_objects = heap_cma_count;
 	area->shrinker->scan_objects = heap_cma_scan;
-	/*
-	 * Soon, and not when a batch of pages is wanted, which is less than most
-	 * runs have: as long as programs cannot have this memory they take such
-	 * as the kernel itself needs
-	 */
+	/* Also when that is not worth a batch: a run may be less, and goes whole */
 	area->shrinker->batch = 1;
 	area->shrinker->private_data = area;
 	shrinker_register(area->shrinker);
@@ -925,6 +1054,7 @@ VISIBLE_IF_KUNIT struct heap_cma *heap_cma_create(struct cma *cma, bool keeps)
 	INIT_LIST_HEAD(&area->dirty);
 	INIT_LIST_HEAD(&area->clean);
 	INIT_LIST_HEAD(&area->blocks);
+	INIT_LIST_HEAD(&area->spare);
 	kthread_init_delayed_work(&area->work, heap_cma_work);
 	return area;
 }
@@ -974,6 +1104,8 @@ static void __exit heap_cma_exit(void)
 		shrinker_free(area->shrinker);
 		kthread_cancel_delayed_work_sync(&area->work);
 		heap_cma_give_back(area, ULONG_MAX);
+		while (heap_cma_release_spare(area))
+			cond_resched();
 		kfree(area);
 	}
 	if (heap_cma_worker)

@@ -19,7 +19,9 @@
 #include <linux/pgtable.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -32,6 +34,7 @@
 
 /* As heap-cma.c has them */
 #define STEP		(SZ_128K / PAGE_SIZE)
+#define CLEAR_STEP	max(1UL, SZ_16K / PAGE_SIZE)
 #define BLOCK		(SZ_256K / PAGE_SIZE)
 #define SMALL		(BLOCK / 4)
 
@@ -262,11 +265,11 @@ static void test_dirty_again(struct kunit *test)
 static void test_zero_by_steps(struct kunit *test)
 {
 	struct heap_cma *area = fake_area(test, true);
-	unsigned long nr = 2 * STEP + 1, steps;
+	unsigned long nr = 2 * CLEAR_STEP + 1, steps;
 	struct heap_run *run;
 
 	for (steps = 0; steps <= 3; steps++) {
-		unsigned long i, zero = min(steps * STEP, nr);
+		unsigned long i, zero = min(steps * CLEAR_STEP, nr);
 
 		used_run(test, area, nr);
 		for (i = 0; i < steps; i++)
@@ -359,6 +362,58 @@ static void test_little_is_given_back(struct kunit *test)
 	free_run(run);
 	bitmap_clear(fake->taken, nr, FAKE_PAGES - 1 - nr);
 	expect_whole(test, area);
+}
+
+/* What reclaim gets when it asks for a page */
+static unsigned long reclaim(struct kunit *test, struct heap_cma *area)
+{
+	struct shrinker shrinker = { .private_data = area };
+	struct shrink_control sc = { .nr_to_scan = 1 };
+	unsigned long count = heap_cma_scan(&shrinker, &sc);
+
+	if (count == SHRINK_STOP)
+		count = 0;
+	KUNIT_EXPECT_EQ(test, sc.nr_scanned, count);
+	return count;
+}
+
+/* Who is in need has all, the thread that works ahead a run */
+static void test_reclaimed(struct kunit *test)
+{
+	struct heap_cma *area = fake_area(test, true);
+
+	used_run(test, area, 100);
+	used_run(test, area, 50);
+	used_run(test, area, 20);
+	current->flags |= PF_KSWAPD;
+	KUNIT_EXPECT_EQ(test, reclaim(test, area), 100);
+	current->flags &= ~PF_KSWAPD;
+	KUNIT_EXPECT_EQ(test, fake_taken(test), 70);
+	KUNIT_EXPECT_EQ(test, reclaim(test, area), 70);
+	KUNIT_EXPECT_EQ(test, reclaim(test, area), 0);
+	expect_whole(test, area);
+}
+
+/* With pages of the area that are kept some others are, and go last */
+static void test_spare_pages(struct kunit *test)
+{
+	const unsigned long most = FAKE_PAGES / 2 + FAKE_PAGES / 128;
+	struct heap_cma *area = fake_area(test, true);
+	bool some = false;
+	unsigned long nr;
+
+	KUNIT_EXPECT_FALSE(test, heap_cma_add_spare(area));
+	used_run(test, area, FAKE_PAGES);
+	while (heap_cma_add_spare(area))
+		some = true;
+	KUNIT_EXPECT_EQ(test, heap_cma_release_spare(area), 0);
+	nr = reclaim(test, area);
+	KUNIT_EXPECT_EQ(test, heap_cma_release_spare(area), 0);
+	expect_whole(test, area);
+	if (!some)
+		kunit_skip(test, "no other memory is to be had freely");
+	KUNIT_EXPECT_GT(test, nr, FAKE_PAGES);
+	KUNIT_EXPECT_LE(test, nr, FAKE_PAGES + most);
 }
 
 static void test_kept_for_a_time(struct kunit *test)
@@ -623,6 +678,8 @@ static struct kunit_case heap_cma_cases[] = {
 	KUNIT_CASE(test_killed),
 	KUNIT_CASE(test_room_is_made),
 	KUNIT_CASE(test_little_is_given_back),
+	KUNIT_CASE(test_reclaimed),
+	KUNIT_CASE(test_spare_pages),
 	KUNIT_CASE(test_kept_for_a_time),
 	KUNIT_CASE(test_nothing_is_kept),
 	KUNIT_CASE(test_aligned_to_pmd),

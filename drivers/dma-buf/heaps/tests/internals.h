@@ -20,6 +20,8 @@ struct heap_page_pool;
 struct list_head;
 struct page;
 struct scatterlist;
+struct shrink_control;
+struct shrinker;
 
 /* dma-heap.c */
 bool dma_heap_name_valid(const char *name);
@@ -46,6 +48,10 @@ void heap_cma_release_pages(struct cma *cma, struct page *page,
 			    unsigned long nr_pages);
 void heap_cma_wake(struct heap_cma *area);
 struct heap_cma *heap_cma_create(struct cma *cma, bool keeps);
+bool heap_cma_add_spare(struct heap_cma *area);
+unsigned long heap_cma_release_spare(struct heap_cma *area);
+unsigned long heap_cma_scan(struct shrinker *shrinker,
+			    struct shrink_control *sc);
 bool heap_cma_clear_step(struct heap_cma *area);
 bool heap_cma_expire_step(struct heap_cma *area);
 unsigned long heap_cma_give_back(struct heap_cma *area,
