@@ -699,6 +699,21 @@ long long mem_kept(void)
 	return vm_events("nr_kernel_misc_reclaimable") * page_size();
 }
 
+int mem_take(void *size)
+{
+	size_t len = *(size_t *)size, i;
+	char *mem;
+
+	write_file("/proc/self/oom_score_adj", "1000");
+	mem = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem == MAP_FAILED)
+		return 1;
+	for (i = 0; i < len; i += page_size())
+		__atomic_store_n(mem + i, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
 void read_line(const char *path, char *text, size_t size)
 {
 	FILE *file = fopen(path, "re");

@@ -422,23 +422,6 @@ TEST_HEAP(counts_as_available)
 	EXPECT_EQ(before, mem_kept());
 }
 
-/* Takes *@arg bytes and gives them back; 0 if that worked */
-static int take_memory(void *arg)
-{
-	size_t size = *(size_t *)arg, i;
-	char *mem;
-
-	/* If somebody must be killed */
-	write_file("/proc/self/oom_score_adj", "1000");
-	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (mem == MAP_FAILED)
-		return 1;
-	for (i = 0; i < size; i += page_size())
-		__atomic_store_n(mem + i, 1, __ATOMIC_RELAXED);
-	return 0;
-}
-
 /* All that is said to be available can be had, that in the pool too */
 TEST_HEAP(pressure)
 {
@@ -462,7 +445,7 @@ TEST_HEAP(pressure)
 		want = mem_line("MemAvailable") / 10 * 9;
 		is_free = mem_line("MemFree");
 		ASSERT_LT(0, want);
-		EXPECT_EQ(0, in_child(take_memory, &want));
+		EXPECT_EQ(0, in_child(mem_take, &want));
 		/* What was not free had to be taken from here */
 		if (want > is_free) {
 			EXPECT_GT(full, kept(variant->name))

@@ -13,6 +13,8 @@
 #define RELEASE		"cma/cma_release"
 
 #define SMALL		16
+#define PARTS		16
+#define ROUNDS		8
 #define SEED		0x2ecc1e
 
 /* Traces what the area gives and takes, of @pages pages or, if 0, of any */
@@ -144,6 +146,47 @@ TEST_HEAP(dropped_when_told)
 	EXPECT_LE(before + (long long)len, mem_kept());
 	ASSERT_EQ(0, forget_memory());
 	EXPECT_GE(before, mem_kept());
+}
+
+/* Has the kernel keep most of the heap's memory; returns how many buffers */
+static int keep_most(int heap, const struct dma_heap_info *info)
+{
+	size_t size = info->size / PARTS / info->granularity * info->granularity;
+	int dmabufs[PARTS], count = 0, i;
+
+	while (count < PARTS &&
+	       (dmabufs[count] = heap_alloc(heap, size)) >= 0)
+		count++;
+	for (i = 0; i < count; i++)
+		close(dmabufs[i]);
+	return count;
+}
+
+/*
+ * Programs have what is said to be available, most of which is kept. That is the
+ * harder the more of the machine's memory the area has.
+ */
+TEST_HEAP(pressure)
+{
+	long long kills = vm_events("oom_kill"), before;
+	int dmabuf, round;
+	size_t want;
+
+	if (self->info.size < ram_size() / 4)
+		SKIP(return, "this heap has a small part of the memory");
+	dmabuf = alloc_to_keep(_metadata, self->heap, big_size(self->heap));
+	if (dmabuf < 0)
+		return;
+	close(dmabuf);
+
+	for (round = 0; round < ROUNDS; round++) {
+		ASSERT_LT(0, keep_most(self->heap, &self->info));
+		before = mem_kept();
+		want = mem_line("MemAvailable") / 10 * 9;
+		EXPECT_EQ(0, in_child(mem_take, &want));
+		EXPECT_GT(before, mem_kept());
+	}
+	EXPECT_EQ(kills, vm_events("oom_kill"));
 }
 
 TEST_HEAP(small_ones_share)
