@@ -478,7 +478,7 @@ static void test_pins(struct __test_metadata *_metadata, int heap,
 		SKIP(return, "the heap's name does not tell its address");
 	if (free_for_all() < info->size + ROOM)
 		SKIP(return, "too little memory beside the heap's");
-	write_file("/proc/self/oom_score_adj", "1000");
+	be_the_first_victim();
 	movable_init(_metadata, &movable, memfd);
 	fill_and_pin(_metadata, &chunks, &movable, &pins);
 	if (!pins.count)

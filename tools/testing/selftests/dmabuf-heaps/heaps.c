@@ -699,12 +699,17 @@ long long mem_kept(void)
 	return vm_events("nr_kernel_misc_reclaimable") * page_size();
 }
 
+void be_the_first_victim(void)
+{
+	write_file("/proc/self/oom_score_adj", "1000");
+}
+
 int mem_take(void *size)
 {
 	size_t len = *(size_t *)size, i;
 	char *mem;
 
-	write_file("/proc/self/oom_score_adj", "1000");
+	be_the_first_victim();
 	mem = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)

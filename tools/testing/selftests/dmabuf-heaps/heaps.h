@@ -177,9 +177,11 @@ ssize_t import_differs(const struct import *import,
 size_t mem_line(const char *name);
 /* How much the kernel keeps of former buffers of all heaps, in bytes */
 long long mem_kept(void);
+/* Kernels that get something wrong shall kill this process before others */
+void be_the_first_victim(void);
 /*
- * Takes *@size bytes (a size_t) and gives them back; 0 if that worked. For
- * in_child(): who does this is killed first if somebody must be.
+ * Takes *@size bytes (a size_t) and gives them back, as the first victim; 0 if that
+ * worked. For in_child().
  */
 int mem_take(void *size);
 /* The first line of a file, with its end; empty if that cannot be read */

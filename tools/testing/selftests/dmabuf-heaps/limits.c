@@ -16,12 +16,6 @@
 /* So many processes are killed until one was in the middle of its allocation */
 #define KILLS_MAX	200
 
-/* Kernels that get this wrong shall kill this process before others */
-static void be_the_first_victim(void)
-{
-	write_file("/proc/self/oom_score_adj", "1000");
-}
-
 /* Refused before memory is gathered that cannot suffice */
 TEST_HEAP(too_large)
 {
