@@ -409,6 +409,7 @@ TEST_HEAP(huge)
 	EXPECT_EQ(0, again);
 	fewest_faults(_metadata, &second, &once, &again);
 	EXPECT_EQ(2, once);
+	EXPECT_EQ(0, again);
 	buffer_free(&second);
 	buffer_free(&first);
 }
