@@ -72,10 +72,6 @@
 
 /* Spare pages are allocated in blocks of this order, fast, and freed fast */
 #define HEAP_SPARE_ORDER	PAGE_ALLOC_COSTLY_ORDER
-/* Nobody has to give memory back for them, and they are not from reserves */
-#define HEAP_SPARE_GFP							\
-	((GFP_KERNEL | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN |	\
-	  __GFP_THISNODE) & ~__GFP_RECLAIM)
 
 /* The size of a block, and of the largest request that shares one */
 #define HEAP_BLOCK_ORDER	get_order(SZ_256K)
@@ -354,7 +350,8 @@ VISIBLE_IF_KUNIT bool heap_cma_add_spare(struct heap_cma *area)
 
 	if (nid == NUMA_NO_NODE)
 		return false;
-	page = alloc_pages_node(nid, HEAP_SPARE_GFP, HEAP_SPARE_ORDER);
+	page = alloc_pages_node(nid, HEAP_GFP_FREELY(GFP_KERNEL),
+				HEAP_SPARE_ORDER);
 	if (!page)
 		return false;
 

@@ -31,6 +31,14 @@ struct module;
  */
 #define HEAP_GFP	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
+/*
+ * For blocks that are to lie ready on a node: nobody has to give memory back for
+ * them, and they are not from reserves
+ */
+#define HEAP_GFP_FREELY(gfp)						\
+	(((gfp) | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN |	\
+	  __GFP_THISNODE) & ~__GFP_RECLAIM)
+
 /**
  * struct heap_extent - a physically contiguous piece of a buffer
  * @start:	physical address, page aligned

@@ -64,11 +64,6 @@
 /* So many pages the thread zeroes at most before it looks what else to do */
 #define HEAP_POOL_STEP	(SZ_2M / PAGE_SIZE)
 
-/* Nobody has to give memory back for blocks, and they are not from reserves */
-#define HEAP_POOL_FILL_GFP						\
-	((GFP_HIGHUSER | __GFP_ZERO | __GFP_COMP | __GFP_NOMEMALLOC |	\
-	  __GFP_NOWARN | __GFP_THISNODE) & ~__GFP_RECLAIM)
-
 /* All blocks in a pool are in one of two states */
 enum heap_pool_state {
 	HEAP_POOL_DIRTY,
@@ -455,7 +450,8 @@ static struct page *heap_pool_new_block(struct heap_page_pool *pool, int nid,
 	if (heap_pool_room(pool, nid) < 1L << order)
 		return NULL;
 
-	page = alloc_pages_node(nid, HEAP_POOL_FILL_GFP, order);
+	page = alloc_pages_node(nid, HEAP_GFP_FREELY(GFP_HIGHUSER | __GFP_ZERO),
+				order);
 	if (page && pool->memory->prepare && heap_page_pool_prepare(pool, page))
 		return NULL;
 	return page;
