@@ -1303,7 +1303,8 @@ int heap_buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	struct heap_buffer *buffer = dmabuf->priv;
 	int ret;
 
-	if (is_cow_mapping(vma->vm_flags))
+	/* Private and writable, or possibly writable later: copied on write */
+	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
 		return -EINVAL;
 	if (vma->vm_pgoff + vma_pages(vma) < vma->vm_pgoff ||
 	    vma->vm_pgoff + vma_pages(vma) > buffer->size >> PAGE_SHIFT)
