@@ -340,7 +340,7 @@ int heap_buffer_clear(const struct heap_buffer *buffer)
 		const struct heap_extent *e = &buffer->extents[i];
 
 		if (buffer->backing->access == HEAP_ACCESS_LINEAR)
-			ret = heap_clear_pages(phys_to_page(e->start),
+			ret = heap_clear_pages(pfn_to_page(PHYS_PFN(e->start)),
 					       e->size >> PAGE_SHIFT);
 		else
 			ret = heap_clear_unmapped(buffer, e);
@@ -442,9 +442,11 @@ heap_buffer_fill_entries(const struct heap_buffer *buffer, bool pages,
 
 		while (left) {
 			size_t len = min_t(size_t, left, HEAP_ENTRY_MAX);
+			struct page *page = NULL;
 
-			sg_set_page(sgl, pages ? phys_to_page(start) : NULL,
-				    len, 0);
+			if (pages)
+				page = pfn_to_page(PHYS_PFN(start));
+			sg_set_page(sgl, page, len, 0);
 			sgl = sg_next(sgl);
 			start += len;
 			left -= len;
@@ -1362,7 +1364,7 @@ static void *heap_buffer_linear(const struct heap_buffer *buffer)
 	phys_addr_t last = buffer->extents[0].start + buffer->size - 1;
 
 	if (buffer->nr_extents > 1 || buffer->backing->prot ||
-	    PageHighMem(phys_to_page(last)))
+	    PageHighMem(pfn_to_page(PHYS_PFN(last))))
 		return NULL;
 	return phys_to_virt(buffer->extents[0].start);
 }

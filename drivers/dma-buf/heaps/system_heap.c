@@ -279,7 +279,7 @@ static void system_heap_contiguous_free(struct heap_buffer *buffer)
 	if (!buffer->nr_extents)
 		return;
 
-	page = phys_to_page(buffer->extents[0].start);
+	page = pfn_to_page(PHYS_PFN(buffer->extents[0].start));
 	if (buffer->size == page_size(page))
 		heap_page_pool_put_one(sys->pool, page);
 	else
