@@ -993,7 +993,7 @@ static int __init dma_heap_init(void)
 	}
 
 	dma_heap_devt = devt;
-	dma_heap_debugfs = debugfs_create_dir("dma_heap", NULL);
+	dma_heap_debugfs = debugfs_create_dir("dma_heap_pool", NULL);
 	return 0;
 }
 

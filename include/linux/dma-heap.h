@@ -102,7 +102,7 @@ void dma_heap_unaccount_buffer(struct dma_heap *heap, size_t size);
 
 extern bool mem_accounting;
 
-/* Where heaps put directories of their own, by the name of the heap */
+/* Pools have a directory here each, by the name of the heap */
 extern struct dentry *dma_heap_debugfs;
 
 /*

@@ -919,7 +919,7 @@ DEFINE_DEBUGFS_ATTRIBUTE(heap_pool_drain_fops, NULL, heap_pool_drain_set,
 static void heap_pool_add_debugfs(struct heap_page_pool *pool, const char *name)
 {
 	pool->debugfs = debugfs_create_dir(name, dma_heap_debugfs);
-	debugfs_create_file("pool", 0400, pool->debugfs, pool,
+	debugfs_create_file("state", 0400, pool->debugfs, pool,
 			    &heap_pool_state_fops);
 	debugfs_create_file("drain", 0200, pool->debugfs, pool,
 			    &heap_pool_drain_fops);

@@ -40,7 +40,7 @@ keeps() {
 			for (order = $2; order; order--) size *= 2
 			kept += ($3 + $4) * size
 		}
-		END { exit kept < least }' /sys/kernel/debug/dma_heap/system/pool
+		END { exit kept < least }' /sys/kernel/debug/dma_heap_pool/system/state
 }
 
 test_charged() {

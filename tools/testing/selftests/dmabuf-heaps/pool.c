@@ -13,7 +13,7 @@
 
 #include <linux/mempolicy.h>
 
-#define STATE_DIR	"/sys/kernel/debug/dma_heap"
+#define STATE_DIR	"/sys/kernel/debug/dma_heap_pool"
 #define LIMIT_DIR	"/sys/module/system_heap/parameters"
 
 /* Of blocks that all pools keep */
@@ -56,7 +56,7 @@ static void state_read_node(struct state *state, const char *heap, int of)
 	FILE *file;
 
 	memset(state, 0, sizeof(*state));
-	pool_path(path, heap, "pool");
+	pool_path(path, heap, "state");
 	file = fopen(path, "re");
 	if (!file)
 		return;
@@ -96,7 +96,7 @@ static bool has_pool(const char *heap)
 {
 	char path[256];
 
-	pool_path(path, heap, "pool");
+	pool_path(path, heap, "state");
 	return !access(path, R_OK);
 }
 
