@@ -2,18 +2,19 @@
 # shellcheck shell=bash
 # Configures and builds a kernel, the test programs and the guest's root.
 
-# choose_flavour NAME: DEBUG and STOCK do so
+# choose_flavour NAME: DEBUG, STOCK and MACHINE do so
 choose_flavour() {
 	[[ $FLAVOUR =~ ^(plain|$1)$ ]] ||
-		die "$1 and FLAVOUR=$FLAVOUR are two kernels: give one of DEBUG, STOCK and FLAVOUR"
+		die "$1 and FLAVOUR=$FLAVOUR are two kernels: give one of DEBUG, STOCK, MACHINE and FLAVOUR"
 	FLAVOUR=$1
 }
 
 # The variables that the functions below share, for ARCH, BASE, KERNEL, DEBUG,
-# STOCK, WITHOUT, FLAVOUR
+# STOCK, WITHOUT, MACHINE, FLAVOUR
 set_build() {
 	[ "$DEBUG" = 0 ] || choose_flavour debug
-	[ "$STOCK" = 0 ] || choose_flavour bench
+	[ "$STOCK" = 0 ] || [[ $FLAVOUR = bench* ]] || choose_flavour bench
+	[ "$MACHINE" = virt ] || choose_flavour display
 	flavour=$ARCH-$FLAVOUR
 	grep -q "^$flavour:" "$overlay/configs/flavours" ||
 		die "there is no kernel $flavour; tools/overlay/configs/flavours lists those there are"
@@ -41,9 +42,13 @@ build_lock() {
 	printf '%s-%s' "$(basename "$mine")" "$(basename "$work")"
 }
 
-# make in the kernel tree, for this kernel
+# kmake: make in the kernel tree, for this kernel. Tracking the expansion of macros for
+# warnings would take a seventh of the compiler's time. ccache makes paths relative,
+# so the prefix of __FILE__ is another one than the kernel removes. An empty
+# LOCALVERSION keeps the release name the same for trees under git.
 kmake() {
-	make -C "$tree" O="$out" ARCH="$ARCH" CROSS_COMPILE="$cross" -j"$JOBS" "$@"
+	make -C "$tree" O="$out" ARCH="$ARCH" CROSS_COMPILE="$cross" -j"$JOBS" LOCALVERSION= \
+		KCFLAGS="-ftrack-macro-expansion=0 -fmacro-prefix-map=../../tree/=" "$@"
 }
 
 # The files that the configuration is made of
@@ -52,34 +57,52 @@ fragments() {
 		sed "s|.*|$overlay/configs/&.config|"
 }
 
-# Whether a symbol is one that the stock kernel lacks since it is ours
-lacked_by_stock() {
-	[ "$STOCK" = 1 ] &&
-		grep -qx "config ${1#CONFIG_}" "$repo/drivers/dma-buf/heaps/Kconfig" &&
-		! grep -rqx --include='Kconfig*' "config ${1#CONFIG_}" "$tree/drivers"
+# asked_config: the lines of the fragments; the last line about a symbol wins
+asked_config() {
+	fragments | xargs cat |
+		awk -F= '/^CONFIG_/ { line[$1] = $0 } END { for (s in line) print line[s] }' | sort
 }
 
-# Fails naming the first symbol of a fragment that the kernel did not take.
+# is_taken LINE: whether the configuration has it
+is_taken() {
+	case $1 in
+	*=n) [ "$(grep -c "^${1%%=*}=" "$out/.config")" = 0 ] ;;
+	*) grep -qxF -- "$1" "$out/.config" ;;
+	esac
+}
+
+# is_needed SYMBOL: whether tests are meaningless on a kernel without it
+is_needed() {
+	[ "$STOCK" = 0 ] && grep -qx "$1" "$overlay/configs/needed"
+}
+
+# has_symbol SYMBOL: whether the kernel has it, on some architecture
+has_symbol() {
+	grep -rqxE --include='Kconfig*' "[[:space:]]*(menu)?config ${1#CONFIG_}" "$tree"
+}
+
+# check_config: lists in the file lacking the symbols that the kernel does not have. A
+# symbol that it has but did not take is an error, except for a tree of the user's,
+# and so is the lack of one in configs/needed.
 check_config() {
 	local line symbol
 	while read -r line; do
 		symbol=${line%%=*}
-		if [ "${line#*=}" = n ]; then
-			! grep -q "^$symbol=" "$out/.config"
-		else
-			grep -qxF "$line" "$out/.config" || lacked_by_stock "$symbol"
-		fi || die "$line of tools/overlay/configs is not what came out ($(grep -w "$symbol" "$out/.config" || echo 'no such symbol'))"
-	done < <(cat "$@" | grep '^CONFIG_')
+		! is_taken "$line" || continue
+		if is_needed "$symbol" ||
+		   { [ -z "$KERNEL" ] && has_symbol "$symbol"; }; then
+			die "$line of tools/overlay/configs is not what came out ($(grep -w "$symbol" "$out/.config" || echo 'no such symbol'))"
+		fi
+		echo "$symbol"
+	done < <(asked_config) >"$out/lacking"
 }
 
+# Symbols that no fragment names are n
 configure() {
-	local list
-	mapfile -t list < <(fragments)
 	mkdir -p "$out"
-	kmake tinyconfig
-	"$tree/scripts/kconfig/merge_config.sh" -m -O "$out" "$out/.config" "${list[@]}"
-	kmake olddefconfig
-	check_config "${list[@]}"
+	asked_config >"$out/asked.config"
+	kmake KCONFIG_ALLCONFIG="$out/asked.config" allnoconfig
+	check_config
 }
 
 # The kernel is configured anew only when that could give another result.
@@ -102,10 +125,35 @@ build_kernel() {
 	rm -rf "$out/root"
 	mkdir -p "$out/root"
 	kmake INSTALL_MOD_PATH="$out/root" INSTALL_MOD_STRIP=1 modules_install
-	kmake headers_install
-	# Programs are the same on either kernel, and know what the other has
-	[ "$STOCK" = 0 ] ||
-		cp "$repo/include/uapi/linux/dma-heap.h" "$out/usr/include/linux"
+	install_headers
+}
+
+# install_header NAME: with those of the kernel that it includes
+install_header() {
+	local from=$tree/include/uapi/$1 to=$out/usr/include/$1 name
+	if [ -e "$to" ] || [ ! -e "$from" ]; then
+		return 0
+	fi
+	mkdir -p "$(dirname "$to")"
+	"$tree/scripts/headers_install.sh" "$from" "$to"
+	sed -nE 's/^#[[:space:]]*include <(.*)>.*/\1/p' "$to" | while read -r name; do
+		install_header "$name"
+	done
+}
+
+# install_headers: the few that the programs include and that the C library may lack.
+# Installing all takes a twelfth of the time of a kernel build.
+install_headers() {
+	local name to=$out/usr/include
+	kmake scripts_unifdef
+	rm -rf "$to"
+	cd "$out"
+	for name in linux/{dma-buf,dma-buf-testdev,dma-heap,sync_file,udmabuf,videodev2}.h \
+		drm/{drm,drm_fourcc,drm_mode,vgem_drm}.h; do
+		install_header "$name"
+	done
+	# The programs are built for both kernels from the same sources
+	[ "$STOCK" = 0 ] || cp "$repo/include/uapi/linux/dma-heap.h" "$to/linux/"
 }
 
 # The programs for the guest: the selftests and the tool as the kernel builds
@@ -115,8 +163,7 @@ build_programs() {
 	make -C "$tree/tools/testing/selftests" TARGETS=dmabuf-heaps O="$out" \
 		ARCH="$ARCH" CROSS_COMPILE="$cross" \
 		FORCE_TARGETS=1 INSTALL_PATH="$out/root/kselftest" install
-	# Of ours also in a stock tree, whose headers lack what it asks for
-	make -C "$repo/tools/dma-heap" CROSS_COMPILE="$cross" O="$out/dma-heap" \
+	make -C "$tree/tools/dma-heap" CROSS_COMPILE="$cross" O="$out/dma-heap" \
 		KHDR_INCLUDES="-isystem $out/usr/include" CFLAGS="-O2 -Werror" LDFLAGS=-static \
 		DESTDIR="$out/root" bindir=/bin install
 	for source in "$overlay"/guest/*.c; do
@@ -197,6 +244,8 @@ build_all() {
 	rm -f "$out/built"
 	prepare_tree
 	step "building the kernel ($BASE, $flavour)" "$logs/kernel-$flavour" build_kernel
+	[ ! -s "$out/lacking" ] ||
+		echo "Linux $(kernel_version "$tree") does without: $(paste -sd ' ' "$out/lacking")" >&2
 	step "building the test programs" "$logs/programs-$flavour" build_programs
 	step "packing the guest" "$logs/root-$flavour" build_root
 	printf '%s\n' "$key" >"$out/built"
@@ -213,6 +262,8 @@ need_source() {
 # The kernel tree of BASE or KERNEL, without anything built from it
 need_tree() {
 	set_build
+	want_packages optional
+	use_compiler_cache
 	need_source
 	locked "$(build_lock)" prepare_tree
 }
@@ -223,6 +274,8 @@ need_guest() {
 	set_build
 	[ -z "$cross" ] || lists+=("cross-$ARCH")
 	need_packages "${lists[@]}"
+	want_packages optional
+	use_compiler_cache
 	need_source
 	locked "busybox-$ARCH" need_busybox
 	is_built "$(build_key)" ||

@@ -50,3 +50,11 @@ need_packages() {
 	[ -z "$(missing_packages "${list[@]}")" ] ||
 		locked packages install_missing "${list[@]}"
 }
+
+# want_packages LIST...: the same, but goes on without what cannot be installed
+want_packages() {
+	local list
+	mapfile -t list < <(package_list "$@")
+	[ -z "$(missing_packages "${list[@]}")" ] || (need_packages "$@") ||
+		echo "going on without ${list[*]}" >&2
+}

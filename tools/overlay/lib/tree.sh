@@ -203,7 +203,7 @@ lay() {
 	while read -r f; do
 		cmp -s "$1/$f" "$2/$f" || {
 			mkdir -p "$(dirname "$2/$f")"
-			cp "$1/$f" "$2/$f"
+			cp --remove-destination "$1/$f" "$2/$f"
 		}
 	done <"$1.files"
 }
@@ -211,7 +211,7 @@ lay() {
 # Brings back FILE of TREE as PRISTINE has it.
 restore() {
 	if [ -e "$2/$1" ]; then
-		cp "$2/$1" "$3/$1"
+		cp --remove-destination "$2/$1" "$3/$1"
 	else
 		rm -f "$3/$1"
 	fi
@@ -246,7 +246,8 @@ tree_of_base() {
 	if [ "$(cat "$work/version" 2>/dev/null)" != "$version" ]; then
 		rm -rf "${work:?}/version" "$work/tree" "$work/tree.new" "$work"/tree.laid* "$work/out"
 		mkdir -p "$work"
-		cp -a --reflink=auto "$pristine" "$work/tree.new"
+		# Hard links: lay() and restore() replace files and never write into them
+		cp -al "$pristine" "$work/tree.new"
 		mv "$work/tree.new" "$work/tree"
 		printf '%s\n' "$version" >"$work/version"
 	fi
