@@ -75,61 +75,75 @@ update_lists() {
 	fi
 }
 
-# newest_package SUITE REGEXP: nothing if the suite has none
+# package_version SUITE NAME
+package_version() {
+	apt_of "$1" apt-cache show --no-all-versions "$2" | sed -n 's/^Version: //p'
+}
+
+# newest_package SUITE REGEXP: its version and name; nothing if the suite has none
 newest_package() {
-	apt_of "$1" apt-cache pkgnames linux-source- | { grep -xE "$2" || true; } |
-		sort -V | tail -n 1
-}
-
-# download_known SUITE REGEXP: the newest that apt's lists know, into the current
-# directory; fails if there is none
-download_known() {
 	local name
-	name=$(newest_package "$1" "$2")
-	[ -n "$name" ] && apt_of "$1" apt-get -q download "$name"
+	name=$(apt_of "$1" apt-cache pkgnames linux-source- |
+		{ grep -xE "$2" || true; } | sort -V | tail -n 1)
+	[ -z "$name" ] || echo "$(package_version "$1" "$name") $name"
 }
 
-# download_newest SUITE REGEXP: the same after the lists were renewed, where
-# that is needed
-download_newest() {
-	[ "$1" = own ] && download_known "$@" && return
-	update_lists "$1" && download_known "$@"
+# found_in SUITE REGEXP: the same, after renewing the suite's lists if necessary
+found_in() {
+	local found=
+	[ "$1" != own ] || found=$(newest_package "$@")
+	if [ -z "$found" ] && update_lists "$1" >&2; then
+		found=$(newest_package "$@")
+	fi
+	[ -z "$found" ] || echo "$found"
 }
 
-download_kernel() {
-	local suite
+# newest_source: version, name and suite of the newest source package for BASE
+newest_source() {
+	local package suites suite
+	# shellcheck source=/dev/null
+	. "$overlay/kernels/$BASE"
 	for suite in $suites; do
-		! download_newest "$suite" "$package" || return 0
-	done
-	die "apt finds no package ${package//\\/} in: $suites (own is what this machine's apt is set up for). KERNEL= needs none"
+		found_in "$suite" "$package" | sed "s/\$/ $suite/"
+	done | sort -V | tail -n 1
 }
 
 fetch_kernel() {
-	local new=$cache/kernels/$BASE.new package suites deb
-	# shellcheck source=/dev/null
-	. "$overlay/kernels/$BASE"
+	local new=$cache/kernels/$BASE.new version name suite deb
+	read -r version name suite < <(newest_source) ||
+		die "apt finds no kernel source for BASE=$BASE in the suites that tools/overlay/kernels/$BASE names (own is what this machine's apt is set up for). KERNEL= needs none"
+	if [ "$(cat "$cache/kernels/$BASE/version" 2>/dev/null)" = "${name}_$version" ]; then
+		touch "$cache/kernels/$BASE/version"
+		return
+	fi
 	rm -rf "$new"
 	mkdir -p "$new/linux"
 	cd "$new"
-	download_kernel
+	apt_of "$suite" apt-get -q download "$name"
 	deb=$(echo linux-source-*.deb)
 	dpkg-deb -x "$deb" deb
 	tar -xJf deb/usr/src/linux-source-*.tar.xz -C linux --strip-components=1
 	kernel_version linux >/dev/null
-	basename "$deb" .deb >version
+	echo "${name}_$version" >version
 	rm -rf deb "$deb"
 	rm -rf "${cache:?}/kernels/$BASE"
 	mv "$new" "$cache/kernels/$BASE"
 }
 
-# The kernel source of BASE, downloaded once
+# need_kernel_source: fetch the source of BASE; look for a newer one after a week
 need_kernel_source() {
 	locked "kernels-$BASE" fetch_kernel_once
 }
 
 fetch_kernel_once() {
-	[ -e "$cache/kernels/$BASE/version" ] ||
+	local have=$cache/kernels/$BASE/version
+	if [ ! -e "$have" ]; then
 		step "fetching the $BASE kernel" "$cache/log/fetch-$BASE" fetch_kernel
+	elif [ -n "$(find "$have" -mtime +7)" ]; then
+		(step "looking for a newer $BASE kernel" "$cache/log/fetch-$BASE" fetch_kernel) ||
+			echo "going on with $(cat "$have")" >&2
+		touch "$have"
+	fi
 }
 
 fetch_busybox() {
