@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# For checks on the host: results as TAP, and a place for temporary files.
+# For checks on the host: what builds kernels and guests, results as TAP, and a place
+# for temporary files.
 
+. "$overlay/lib/packages.sh"
+. "$overlay/lib/fetch.sh"
+. "$overlay/lib/tree.sh"
+. "$overlay/lib/build.sh"
 # shellcheck source=tools/overlay/guest/tap.sh
 . "$overlay/guest/tap.sh"
 
