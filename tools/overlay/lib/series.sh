@@ -14,7 +14,6 @@ patches() {
 # pristine_tree DIRECTORY: under git, which need only know the files that are
 # changed, and what checkpatch looks up identifiers in
 pristine_tree() {
-	local f
 	rm -rf "$1"
 	mkdir -p "$(dirname "$1")"
 	# Links, since git replaces a file and does not write into it
@@ -23,8 +22,7 @@ pristine_tree() {
 	git init -q .
 	# A link that another tree makes or drops changes the ctime of a file here
 	git config core.trustctime false
-	patches | xargs sed -n 's|^--- a/||p' | sort -u |
-		while read -r f; do [ ! -e "$f" ] || printf '%s\n' "$f"; done |
+	patches | xargs sed -n 's|^--- a/||p' | sort -u | present . |
 		xargs -d '\n' git add -f -- LICENSES
 	git commit -q -m pristine
 	git tag pristine

@@ -58,12 +58,17 @@ files_in() {
 	(cd "$1" && find . -type f -printf '%P\n' | sort)
 }
 
-# copy_present TREE TO: of the files named by the input, those that TREE has
-copy_present() {
+# present TREE: of the files named by the input, those that TREE has
+present() {
 	local f
 	while read -r f; do
-		[ ! -e "$1/$f" ] || (cd "$1" && cp -a --parents "$f" "$2")
+		[ ! -e "$1/$f" ] || printf '%s\n' "$f"
 	done
+}
+
+# copy_present TREE TO: the same, copied
+copy_present() {
+	present "$1" | (cd "$1" && xargs -d '\n' -r cp -a --parents -t "$2")
 }
 
 # patch_files PATCH: the files it changes
@@ -117,16 +122,15 @@ has_unquoted_namespaces() {
 
 # unquote_namespaces FILE...: for such a kernel
 unquote_namespaces() {
-	local f use='(EXPORT_SYMBOL_NS(_GPL)?|MODULE_IMPORT_NS)\([^()]*"'
-	for f; do
-		grep -qzE "$use" "$f" || continue
-		sed -i -E \
-			-e 's/(MODULE_IMPORT_NS\()"([A-Z_]+)"\)/\1\2)/' \
-			-e 's/(EXPORT_SYMBOL_NS(_GPL)?\([a-z0-9_]+, *)"([A-Z_]+)"\)/\1\3)/' \
-			"$f"
-		! grep -qzE "$use" "$f" ||
-			die "$f: a quoted namespace is left that kernels before 6.13 do not take; write it as EXPORT_SYMBOL_NS_GPL(name, \"NAMESPACE\") on one line"
-	done
+	local users left use='(EXPORT_SYMBOL_NS(_GPL)?|MODULE_IMPORT_NS)\([^()]*"'
+	mapfile -t users < <(grep -lzE "$use" "$@")
+	[ ${#users[@]} != 0 ] || return 0
+	sed -i -E \
+		-e 's/(MODULE_IMPORT_NS\()"([A-Z_]+)"\)/\1\2)/' \
+		-e 's/(EXPORT_SYMBOL_NS(_GPL)?\([a-z0-9_]+, *)"([A-Z_]+)"\)/\1\3)/' \
+		"${users[@]}"
+	left=$(grep -lzE "$use" "${users[@]}") || return 0
+	die "$left: a quoted namespace is left that kernels before 6.13 do not take; write it as EXPORT_SYMBOL_NS_GPL(name, \"NAMESPACE\") on one line"
 }
 
 # Kernels before 6.17 take a pfn_t where later ones take a number.
@@ -198,14 +202,13 @@ stage_overlay() {
 
 # lay STAGE TREE: copies what differs
 lay() {
-	local f
+	local f to
+	to=$(realpath "$2")
 	files_in "$1" >"$1.files"
 	while read -r f; do
-		cmp -s "$1/$f" "$2/$f" || {
-			mkdir -p "$(dirname "$2/$f")"
-			cp --remove-destination "$1/$f" "$2/$f"
-		}
-	done <"$1.files"
+		cmp -s "$1/$f" "$2/$f" || printf '%s\n' "$f"
+	done <"$1.files" >"$1.differ"
+	(cd "$1" && xargs -d '\n' -r cp --parents --remove-destination -t "$to") <"$1.differ"
 }
 
 # Brings back FILE of TREE as PRISTINE has it.
