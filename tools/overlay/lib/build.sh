@@ -45,9 +45,11 @@ build_lock() {
 # kmake: make in the kernel tree, for this kernel. Tracking the expansion of macros for
 # warnings would take a seventh of the compiler's time. ccache makes paths relative,
 # so the prefix of __FILE__ is another one than the kernel removes. An empty
-# LOCALVERSION keeps the release name the same for trees under git.
+# LOCALVERSION keeps the release name the same for trees under git. The configuration
+# does not contain the version of Rust, which differs from machine to machine.
 kmake() {
 	make -C "$tree" O="$out" ARCH="$ARCH" CROSS_COMPILE="$cross" -j"$JOBS" LOCALVERSION= \
+		RUSTC=false \
 		KCFLAGS="-ftrack-macro-expansion=0 -fmacro-prefix-map=../../tree/=" "$@"
 }
 
@@ -97,12 +99,19 @@ check_config() {
 	done < <(asked_config) >"$out/lacking"
 }
 
+# kconf TARGET...: kmake for the configuration, which calls the compiler some hundred
+# times for nothing that ccache could keep
+kconf() {
+	PATH=${PATH#"$compiler_cache:"} kmake "$@"
+}
+
 # Symbols that no fragment names are n
 configure() {
 	mkdir -p "$out"
 	asked_config >"$out/asked.config"
-	kmake KCONFIG_ALLCONFIG="$out/asked.config" allnoconfig
+	kconf KCONFIG_ALLCONFIG="$out/asked.config" allnoconfig
 	check_config
+	kconf syncconfig
 }
 
 # The kernel is configured anew only when that could give another result.
@@ -198,7 +207,9 @@ set_aside() {
 	local config=$out/.config
 	out=$out-$1
 	mkdir -p "$out"
-	cmp -s "$config" "$out/.config" || cp "$config" "$out/.config"
+	! cmp -s "$config" "$out/.config" || return 0
+	cp "$config" "$out/.config"
+	kconf syncconfig
 }
 
 # Has kmake compile our sources anew
@@ -259,12 +270,18 @@ need_source() {
 	fi
 }
 
-# The kernel tree of BASE or KERNEL, without anything built from it
-need_tree() {
-	set_build
+# start_build LIST...: what each build begins with; the lists name packages it needs
+start_build() {
+	need_packages "$@"
 	want_packages optional
 	use_compiler_cache
 	need_source
+}
+
+# The kernel tree of BASE or KERNEL, without anything built from it
+need_tree() {
+	set_build
+	start_build build
 	locked "$(build_lock)" prepare_tree
 }
 
@@ -273,10 +290,7 @@ need_guest() {
 	local lists=(build "$ARCH")
 	set_build
 	[ -z "$cross" ] || lists+=("cross-$ARCH")
-	need_packages "${lists[@]}"
-	want_packages optional
-	use_compiler_cache
-	need_source
+	start_build "${lists[@]}"
 	locked "busybox-$ARCH" need_busybox
 	is_built "$(build_key)" ||
 		locked "$(build_lock)" build_all

@@ -59,9 +59,10 @@ printf '%s\n' "$repo" >"$mine/path"
 # Depend mode saves the preprocessor run for each miss, a third of the time of a first
 # build, but shares nothing between configurations: the two kernels of make bench do
 # without it.
+compiler_cache=/usr/lib/ccache
 use_compiler_cache() {
-	[ -d /usr/lib/ccache ] || return 0
-	export PATH=/usr/lib/ccache:$PATH
+	[ -d "$compiler_cache" ] || return 0
+	[[ $PATH = "$compiler_cache:"* ]] || export PATH=$compiler_cache:$PATH
 	export CCACHE_DIR=$cache/ccache CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
 	export CCACHE_BASEDIR=$mine CCACHE_NOHASHDIR=1
 	unset CCACHE_DEPEND
