@@ -49,7 +49,8 @@ set_machine() {
 	qemu+=(-accel tcg -smp "$SMP" -m "$MEM" -nodefaults -no-reboot -display none)
 	# shellcheck disable=SC2206 # words, as on a command line
 	qemu+=($QEMU_ARGS)
-	cmdline="console=$console panic=-1 oops=panic panic_on_warn=1"
+	# Tests make many trace instances, each with buffers of this size
+	cmdline="console=$console panic=-1 oops=panic panic_on_warn=1 trace_buf_size=64K"
 	cmdline+=" cma=64M dma_buf_testdev.edu_dma_bits=32 $APPEND"
 }
 
