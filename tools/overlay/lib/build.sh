@@ -27,6 +27,8 @@ set_build() {
 	[ -z "$WITHOUT" ] || work=$work-without-${WITHOUT%.patch}
 	tree=$work/tree
 	out=$work/out/$flavour
+	# The flavours share the programs for the guest
+	programs=$work/programs/$ARCH
 	logs=$work/log
 	case $ARCH in
 	arm64) triplet=aarch64-linux-gnu image=arch/arm64/boot/Image host=aarch64 ;;
@@ -137,52 +139,58 @@ build_kernel() {
 	install_headers
 }
 
-# install_header NAME: with those of the kernel that it includes
+# install_header NAME DIRECTORY: with those of the kernel that it includes
 install_header() {
-	local from=$tree/include/uapi/$1 to=$out/usr/include/$1 name
+	local from=$tree/include/uapi/$1 to=$2/$1 name
 	if [ -e "$to" ] || [ ! -e "$from" ]; then
 		return 0
 	fi
 	mkdir -p "$(dirname "$to")"
 	"$tree/scripts/headers_install.sh" "$from" "$to"
 	sed -nE 's/^#[[:space:]]*include <(.*)>.*/\1/p' "$to" | while read -r name; do
-		install_header "$name"
+		install_header "$name" "$2"
 	done
 }
 
 # install_headers: the few that the programs include and that the C library may lack.
-# Installing all takes a twelfth of the time of a kernel build.
+# Installing all takes a twelfth of the time of a kernel build. When a header
+# changes, the programs are compiled anew.
 install_headers() {
-	local name to=$out/usr/include
+	local name headers=$programs/usr/include new=$programs/include.new
 	kmake scripts_unifdef
-	rm -rf "$to"
+	rm -rf "$new"
 	cd "$out"
 	for name in linux/{dma-buf,dma-buf-testdev,dma-heap,sync_file,udmabuf,videodev2}.h \
 		drm/{drm,drm_fourcc,drm_mode,vgem_drm}.h; do
-		install_header "$name"
+		install_header "$name" "$new"
 	done
 	# The programs are built for both kernels from the same sources
-	[ "$STOCK" = 0 ] || cp "$repo/include/uapi/linux/dma-heap.h" "$to/linux/"
+	[ "$STOCK" = 0 ] || cp "$repo/include/uapi/linux/dma-heap.h" "$new/linux/"
+	! diff -r "$headers" "$new" || return 0
+	rm -rf "$headers" "$programs"/{kselftest,dma-heap}
+	mkdir -p "$programs/usr"
+	mv "$new" "$headers"
 }
 
 # The programs for the guest: the selftests and the tool as the kernel builds
 # them, and each C file of guest/
 build_programs() {
-	local source
-	make -C "$tree/tools/testing/selftests" TARGETS=dmabuf-heaps O="$out" \
+	local source root=$programs/root
+	rm -rf "$root"
+	make -C "$tree/tools/testing/selftests" TARGETS=dmabuf-heaps O="$programs" \
 		ARCH="$ARCH" CROSS_COMPILE="$cross" \
-		FORCE_TARGETS=1 INSTALL_PATH="$out/root/kselftest" install
-	make -C "$tree/tools/dma-heap" CROSS_COMPILE="$cross" O="$out/dma-heap" \
-		KHDR_INCLUDES="-isystem $out/usr/include" CFLAGS="-O2 -Werror" LDFLAGS=-static \
-		DESTDIR="$out/root" bindir=/bin install
+		FORCE_TARGETS=1 INSTALL_PATH="$root/kselftest" install
+	make -C "$tree/tools/dma-heap" CROSS_COMPILE="$cross" O="$programs/dma-heap" \
+		KHDR_INCLUDES="-isystem $programs/usr/include" CFLAGS="-O2 -Werror" LDFLAGS=-static \
+		DESTDIR="$root" bindir=/bin install
 	for source in "$overlay"/guest/*.c; do
-		[ ! -e "$source" ] || compile "$source" "$out/root/bin/$(basename "$source" .c)"
+		[ ! -e "$source" ] || compile "$source" "$root/bin/$(basename "$source" .c)"
 	done
 }
 
 # compile SOURCE PROGRAM: for the guest, against this kernel's headers
 compile() {
-	"${cross}gcc" -static -O2 -Wall -Wextra -Werror -isystem "$out/usr/include" \
+	"${cross}gcc" -static -O2 -Wall -Wextra -Werror -isystem "$programs/usr/include" \
 		-o "$2" "$1"
 }
 
@@ -193,6 +201,7 @@ pack() {
 }
 
 build_root() {
+	cp -a "$programs/root/." "$out/root"
 	cp "$cache/busybox/$ARCH/busybox" "$out/root/bin/busybox"
 	cp "$overlay/guest/init" "$out/root/init"
 	find "$overlay/guest" -type f ! -name '*.[ch]' ! -name init \
@@ -201,15 +210,15 @@ build_root() {
 	pack "$out/root" "$out/root.cpio"
 }
 
-# set_aside NAME: from here on kmake builds beside the guest's kernel, which other
-# checks boot, with its configuration
+# set_aside NAME: copy the guest's build directory without the kernel's objects, and have
+# kmake build there from here on, since other checks boot the guest's kernel
 set_aside() {
-	local config=$out/.config
+	local from=$out
 	out=$out-$1
 	mkdir -p "$out"
-	! cmp -s "$config" "$out/.config" || return 0
-	cp "$config" "$out/.config"
-	kconf syncconfig
+	rsync -a --include='/scripts/***' --include='/tools/***' --exclude='*.o' --exclude='*.a' \
+		--exclude='*.ko' --exclude='vmlinux*' --exclude='/root*' --exclude='/arch/*/boot' \
+		"$from/" "$out/"
 }
 
 # Has kmake compile our sources anew
@@ -257,7 +266,7 @@ build_all() {
 	step "building the kernel ($BASE, $flavour)" "$logs/kernel-$flavour" build_kernel
 	[ ! -s "$out/lacking" ] ||
 		echo "Linux $(kernel_version "$tree") does without: $(paste -sd ' ' "$out/lacking")" >&2
-	step "building the test programs" "$logs/programs-$flavour" build_programs
+	step "building the test programs" "$logs/programs-$ARCH" build_programs
 	step "packing the guest" "$logs/root-$flavour" build_root
 	printf '%s\n' "$key" >"$out/built"
 }
@@ -270,7 +279,7 @@ need_source() {
 	fi
 }
 
-# start_build LIST...: what each build begins with; the lists name packages it needs
+# start_build LIST...: install the packages that the lists name, and fetch the kernel
 start_build() {
 	need_packages "$@"
 	want_packages optional

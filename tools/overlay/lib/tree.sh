@@ -247,7 +247,8 @@ tree_of_base() {
 	local pristine=$cache/kernels/$BASE/linux version
 	version=$(cat "$cache/kernels/$BASE/version")
 	if [ "$(cat "$work/version" 2>/dev/null)" != "$version" ]; then
-		rm -rf "${work:?}/version" "$work/tree" "$work/tree.new" "$work"/tree.laid* "$work/out"
+		rm -rf "${work:?}/version" "$work/tree" "$work/tree.new" "$work"/tree.laid* \
+			"$work/out" "$work/programs"
 		mkdir -p "$work"
 		# Hard links: lay() and restore() replace files and never write into them
 		cp -al "$pristine" "$work/tree.new"
