@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# awk -v unit=N -f budget.awk budget table builds cpu: print group, kind, cost and limit
-# for each limit of the budget; N is the output of checks/reference, builds has rows as
-# the table.
+# awk -v unit=N -f budget.awk budget table builds cpu: print for each limit of the budget
+# whether the cost keeps it, as TAP; N is the output of checks/reference, builds has
+# rows as the table.
 
 /^#/ { next }
 FILENAME ~ /budget$/ && $1 == "unit" { u = unit * $2; next }
@@ -9,9 +9,14 @@ FILENAME ~ /budget$/ { kernels[$1] = $2; tests[$1] = $3; next }
 FILENAME !~ /cpu$/ { group[$1] = $2; next }
 { kernel_cost[group[$1]] += $3; test_cost[group[$1]] += $2 - $3 }
 
+function compare(what, cost, most) {
+	printf "%sok %d %s: %.2f U of %s U\n", cost / u <= most ? "" : "not ", ++n, what, cost / u, most
+}
+
 END {
 	for (g in kernels) {
-		printf "%s kernels %.2f %s\n", g, kernel_cost[g] / u, kernels[g]
-		printf "%s tests %.2f %s\n", g, test_cost[g] / u, tests[g]
+		compare(g ", kernels", kernel_cost[g], kernels[g])
+		compare(g ", tests", test_cost[g], tests[g])
 	}
+	print "1.." n
 }
