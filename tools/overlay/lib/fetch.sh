@@ -112,10 +112,7 @@ fetch_kernel() {
 	local new=$cache/kernels/$BASE.new version name suite deb
 	read -r version name suite < <(newest_source) ||
 		die "apt finds no kernel source for BASE=$BASE in the suites that tools/overlay/kernels/$BASE names (own is what this machine's apt is set up for). KERNEL= needs none"
-	if [ "$(cat "$cache/kernels/$BASE/version" 2>/dev/null)" = "${name}_$version" ]; then
-		touch "$cache/kernels/$BASE/version"
-		return
-	fi
+	[ "$(cat "$cache/kernels/$BASE/version" 2>/dev/null)" != "${name}_$version" ] || return 0
 	rm -rf "$new"
 	mkdir -p "$new/linux"
 	cd "$new"
